@@ -1,0 +1,120 @@
+"""Depth-wise 3D convolution with a backward pass that is cheap on a CPU.
+
+PyTorch's backward pass of a depth-wise 3D convolution takes over ten times as long as its forward pass on a CPU, and three
+quarters of a training step of UltraLightUNet. The same gradients, exactly:
+
+- with respect to the input: the forward convolution of the gradient with the mirrored kernel;
+- with respect to the weights: one 2D depth-wise weight gradient per kernel plane, each on a run of adjacent slices, for which
+  the CPU library has a fast kernel at 3x3. A 5x5 plane is put together from four 3x3 ones that are offset by two voxels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DepthwiseConv3d(nn.Conv3d):
+    """A bias-free depth-wise 3D convolution that keeps the spatial size; `nn.Conv3d` with a faster backward pass on CPUs."""
+
+    def __init__(self, channels: int, kernel_size: int) -> None:
+        super().__init__(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, D, H, W) -> (N, C, D, H, W)."""
+        depth = x.shape[2]
+        if x.device.type != "cpu" or self.kernel_size[0] not in (3, 5) or depth < _SMALLEST_DEPTH:
+            return super().forward(x)
+        slabs = min(_LANES // self.in_channels, depth // 4)
+        if slabs < 2:
+            return _conv(x, self.weight)
+        reach = self.kernel_size[0] // 2
+        packed = _pack(x, slabs, reach)
+        return _unpack(_conv(packed, self.weight.repeat(slabs, 1, 1, 1, 1)), slabs, reach, depth)
+
+
+_LANES = 16
+"""Channels that the CPU library's vector kernels take at once; with fewer it falls back to a loop several times slower."""
+
+_SMALLEST_DEPTH = 8
+"""Below this the fixed costs outweigh the gain."""
+
+
+def _pack(x: Tensor, slabs: int, reach: int) -> Tensor:
+    """Few channels of a deep volume -> `slabs` overlapping slabs of it as channels: (N, slabs * C, depth + 2 * reach, H, W)."""
+    thickness = -(-x.shape[2] // slabs)
+    x = F.pad(x, (0, 0, 0, 0, reach, reach + thickness * slabs - x.shape[2]))
+    windows = x.unfold(2, thickness + 2 * reach, thickness)
+    return windows.permute(0, 2, 1, 5, 3, 4).flatten(1, 2).contiguous(memory_format=torch.channels_last_3d)
+
+
+def _unpack(x: Tensor, slabs: int, reach: int, depth: int) -> Tensor:
+    """The inverse of `_pack`, without the slabs' margins."""
+    inner = x[:, :, reach : x.shape[2] - reach].unflatten(1, (slabs, -1))
+    joined = inner.permute(0, 2, 1, 3, 4, 5).flatten(2, 3)[:, :, :depth]
+    return joined.contiguous(memory_format=torch.channels_last_3d)
+
+
+def _conv(x: Tensor, weight: Tensor) -> Tensor:
+    if not torch.is_grad_enabled():
+        return _convolve(x, weight)
+    out: Tensor = _CheapBackward.apply(x, weight)
+    return out
+
+
+class _CheapBackward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return _convolve(x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        (grad,) = grads
+        x, weight = ctx.saved_tensors
+        grad = grad.contiguous(memory_format=torch.channels_last_3d)
+        return (
+            _convolve(grad, weight.flip(2, 3, 4)) if ctx.needs_input_grad[0] else None,
+            _weight_gradient(x.contiguous(memory_format=torch.channels_last_3d), grad, weight) if ctx.needs_input_grad[1] else None,
+        )
+
+
+def _convolve(x: Tensor, weight: Tensor) -> Tensor:
+    return F.conv3d(x, weight, padding=weight.shape[-1] // 2, groups=weight.shape[0])
+
+
+def _weight_gradient(x: Tensor, grad: Tensor, weight: Tensor) -> Tensor:
+    """The sum over voxels of `grad` times `x` shifted by each offset of the kernel: (C, 1, k, k, k)."""
+    size = weight.shape[-1]
+    reach = size // 2
+    out = torch.zeros_like(weight)
+    if size == 5:
+        x = F.pad(x, (1, 1, 1, 1))
+    corners = (0,) if size == 3 else (0, 2)
+    for row in corners:
+        for column in corners:
+            moved = grad if size == 3 else F.pad(grad, (column, 2 - column, row, 2 - row))
+            for plane in range(size):
+                part = _plane_gradient(x, moved, plane - reach)
+                # The four parts of a 5x5 plane share its middle row and column, with equal values there.
+                out[:, :, plane, row : row + 3, column : column + 3] = part
+    return out
+
+
+def _plane_gradient(x: Tensor, grad: Tensor, shift: int) -> Tensor:
+    """The 3x3 weight gradient between slices of `grad` and the slices of `x` that lie `shift` further: (C, 1, 3, 3)."""
+    channels, depth = x.shape[1], x.shape[2]
+    kernel = x.new_empty(channels, 1, 3, 3)
+    total = torch.zeros_like(kernel)
+    if abs(shift) >= depth:
+        return total
+    for image, gradient in zip(x, grad, strict=True):
+        moved = image[:, max(shift, 0) : depth + min(shift, 0)].transpose(0, 1)
+        fixed = gradient[:, max(-shift, 0) : depth + min(-shift, 0)].transpose(0, 1)
+        total += torch.ops.aten.convolution_backward(
+            fixed, moved, kernel, None, [1, 1], [1, 1], [1, 1], False, [0, 0], channels, [False, True, False]
+        )[1]
+    return total

@@ -1,0 +1,198 @@
+"""One training loop, for the shipped models, a new task and retraining alike."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .events import Epoch
+
+logger = logging.getLogger(__name__)
+
+Sample = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast to learn.
+
+    Attributes:
+        steps: optimiser steps in all.
+        batch_size: samples per step.
+        learning_rate: of AdamW at its peak, after `warm_up` steps; falls to a hundredth along a cosine.
+        warm_up: steps of linear rise.
+        weight_decay: of AdamW.
+        clip: largest norm of the gradient.
+        average: decay of the running average of the weights, which is what is validated and kept.
+        every: steps between validations and checkpoints.
+    """
+
+    steps: int
+    batch_size: int = 1
+    learning_rate: float = 2e-3
+    warm_up: int = 100
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    average: float = 0.998
+    every: int = 250
+
+
+def fit(
+    network: nn.Module,
+    sample: Callable[[int], Sample],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    plan: Plan,
+    *,
+    checkpoint: Path,
+    validate: Callable[[nn.Module], dict[str, float]] | None = None,
+    device: str = "cpu",
+    workers: int = 1,
+) -> Generator[Epoch, None, nn.Module]:
+    """Train `network`, going on from `checkpoint` where that exists; yields an `Epoch` every `plan.every` steps.
+
+    Args:
+        network: weights to start from; left in training state.
+        sample: the training sample of a given number, (image (C, *S), classes (*S)); called from `workers` threads, each
+            number once, so that a resumed training sees what an uninterrupted one would.
+        loss: of logits (N, K, *S) and classes (N, *S).
+        plan: see `Plan`.
+        checkpoint: file, written at each yield and replaced whole.
+        validate: scores of the averaged network.
+        device: a torch device.
+        workers: threads that prepare samples ahead.
+
+    Returns:
+        The network with averaged weights, in evaluation state.
+    """
+    layout = torch.channels_last_3d if _spatial_dims(network) == 3 else torch.channels_last
+    network = network.to(device, memory_format=layout)
+    averaged = torch.optim.swa_utils.AveragedModel(network, avg_fn=_average(plan.average), use_buffers=True)
+    optimizer = torch.optim.AdamW(_groups(network, plan.weight_decay), lr=plan.learning_rate)
+    done = 0
+    if checkpoint.exists():
+        done = _restore(checkpoint, network, averaged, optimizer, device)
+        logger.info("going on from step %d of %s", done, checkpoint)
+    network.train()
+    began, total, counted = time.perf_counter(), 0.0, 0
+    for step, (images, targets) in zip(range(done, plan.steps), _batches(sample, plan, done, workers), strict=False):
+        for group in optimizer.param_groups:
+            group["lr"] = _learning_rate(plan, step)
+        images = images.to(device).contiguous(memory_format=layout)
+        value = loss(network(images), targets.to(device))
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
+        optimizer.step()
+        averaged.update_parameters(network)
+        total, counted = total + float(value.detach()), counted + 1
+        if (step + 1) % plan.every == 0 or step + 1 == plan.steps:
+            averaged.eval()
+            scores = validate(averaged.module) if validate else {}
+            _save(checkpoint, network, averaged, optimizer, step + 1, plan)
+            yield Epoch(step + 1, plan.steps, total / counted, scores, time.perf_counter() - began)
+            began, total, counted = time.perf_counter(), 0.0, 0
+            network.train()
+    averaged.eval()
+    result: nn.Module = averaged.module
+    return result
+
+
+def _spatial_dims(network: nn.Module) -> int:
+    return 3 if any(isinstance(m, nn.Conv3d) for m in network.modules()) else 2
+
+
+def _average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    def update(old: Tensor, new: Tensor, seen: Tensor | int) -> Tensor:
+        # Early on the average forgets faster, so that it does not drag the random initial weights along.
+        share = min(decay, (1 + float(seen)) / (10 + float(seen)))
+        return old.lerp(new, 1 - share) if old.is_floating_point() else new
+
+    return update
+
+
+def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    plain = [p for p in network.parameters() if p.ndim <= 1]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+
+
+def _learning_rate(plan: Plan, step: int) -> float:
+    if step < plan.warm_up:
+        return plan.learning_rate * (step + 1) / plan.warm_up
+    progress = (step - plan.warm_up) / max(1, plan.steps - plan.warm_up)
+    return plan.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
+
+
+def _batches(sample: Callable[[int], Sample], plan: Plan, done: int, workers: int) -> Iterator[Sample]:
+    """Batches in the order of their samples' numbers, prepared ahead on threads."""
+    numbers = iter(range(done * plan.batch_size, plan.steps * plan.batch_size))
+    waiting: queue.Queue[Any] = queue.Queue()
+    lock, stop = threading.Lock(), threading.Event()
+    room = threading.Semaphore(plan.batch_size * 2 + workers)
+
+    def work() -> None:
+        while not stop.is_set():
+            room.acquire()
+            with lock:
+                number = next(numbers, None)
+            if number is None or stop.is_set():
+                return
+            try:
+                waiting.put((number, sample(number)))
+            except Exception as error:  # noqa: BLE001 - handed to the training thread, which raises it
+                waiting.put((number, error))
+                return
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(max(1, workers))]
+    for thread in threads:
+        thread.start()
+    ready: dict[int, Sample] = {}
+    try:
+        for step in range(done, plan.steps):
+            wanted = range(step * plan.batch_size, (step + 1) * plan.batch_size)
+            while not all(number in ready for number in wanted):
+                number, item = waiting.get()
+                if isinstance(item, Exception):
+                    raise item
+                ready[number] = item
+            images, targets = zip(*(ready.pop(number) for number in wanted), strict=True)
+            for _ in wanted:
+                room.release()
+            yield torch.stack(images), torch.stack(targets)
+    finally:
+        stop.set()
+        for _ in threads:
+            room.release()
+
+
+def _save(path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, step: int, plan: Plan) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".partial")
+    state = {
+        "network": network.state_dict(),
+        "averaged": averaged.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "step": step,
+        "plan": asdict(plan),
+    }
+    torch.save(state, beside)
+    os.replace(beside, path)
+
+
+def _restore(path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, device: str) -> int:
+    state = torch.load(path, map_location=device, weights_only=True)
+    network.load_state_dict(state["network"])
+    averaged.load_state_dict(state["averaged"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["step"])
