@@ -8,6 +8,7 @@ images cannot lean on one contrast.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,10 @@ T1_MEANS = {
     "ventral diencephalon": 0.70,
     "extra-ventricular CSF": 0.17,
 }
-"""Typical T1-weighted grey values, white matter at 0.8; the easier half of what the network sees is drawn around these."""
+"""Typical T1-weighted grey values, white matter at 0.8; the easier part of what the network sees is drawn around these."""
+
+T1_MEANS_OUTSIDE = {502: 0.5, 506: 0.2, 507: 0.7, 508: 0.6, 509: 0.45, 511: 0.5, 512: 0.65, 514: 0.3, 515: 0.22, 516: 0.3, 530: 0.6}
+"""The same for the values from `EXTRACEREBRAL` on, judged by where they lie (507 fat and muscle, 511 skin, 515 skull, ...)."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class HeadSynthesizer:
         size: voxels of a sample along k, j, i.
         spacing: voxel size of a sample in mm.
         seed: of the whole sequence.
-        t1_share: share of samples with grey values near T1; the others are drawn without any prior.
+        t1_share: share of samples with grey values near T1, by sample number; the others are drawn without any prior.
         target_of_class: maps the classes of `heads` to those of the task; None keeps them.
     """
 
@@ -101,7 +105,7 @@ class HeadSynthesizer:
         size: tuple[int, int, int],
         spacing: float,
         seed: int,
-        t1_share: float = 0.4,
+        t1_share: Callable[[int], float],
         target_of_class: Tensor | None = None,
     ) -> None:
         self.heads = heads
@@ -112,6 +116,8 @@ class HeadSynthesizer:
         classes = heads.tissue_class
         self.target = (classes if target_of_class is None else target_of_class[classes]).to(torch.uint8)
         self.in_brain = classes > 0
+        prior = [T1_MEANS.get(heads.class_names[c], T1_MEANS_OUTSIDE.get(v, -1.0)) for c, v in zip(classes.tolist(), heads.tissue_value.tolist(), strict=True)]
+        self.t1 = torch.tensor(prior)
         self.csf = torch.tensor([heads.class_names[c] == "extra-ventricular CSF" for c in classes])
 
     def __call__(self, number: int) -> tuple[Tensor, Tensor]:
@@ -119,7 +125,7 @@ class HeadSynthesizer:
         rng = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % 2**63)
         tissue = self._deformed(rng)
         target = self.target[tissue.long()]
-        image = self._painted(tissue, rng)
+        image = self._painted(tissue, self.t1_share(number), rng)
         image = self._degraded(image, rng)
         if _chance(rng, 0.25):
             # A cut field of view: no data beyond it, hence nothing to find there.
@@ -155,15 +161,15 @@ class HeadSynthesizer:
             index = index * length + voxel
         return torch.where(inside, source.flatten()[index.clamp_(0, source.numel() - 1)], 0)
 
-    def _painted(self, tissue: Tensor, rng: torch.Generator) -> Tensor:
+    def _painted(self, tissue: Tensor, t1_share: float, rng: torch.Generator) -> Tensor:
         """A grey value per voxel, normally distributed around a random mean and spread per tissue."""
-        heads, count = self.heads, len(self.target)
+        count = len(self.target)
+        outside_brain = self.heads.tissue_value >= EXTRACEREBRAL
         means = torch.rand(count, generator=rng)
         spreads = _uniform(rng, 0.005, 0.09, count)
-        if _chance(rng, self.t1_share):
-            prior = torch.tensor([T1_MEANS.get(heads.class_names[c], -1.0) for c in heads.tissue_class])
-            near = prior + torch.randn(count, generator=rng) * 0.05
-            means = torch.where(prior >= 0, near, means)
+        if _chance(rng, t1_share):
+            jitter = torch.where(outside_brain, 0.15, 0.05)
+            means = torch.where(self.t1 >= 0, (self.t1 + torch.randn(count, generator=rng) * jitter).clamp_min(0), means)
             spreads = _uniform(rng, 0.01, 0.06, count)
         if _chance(rng, 0.7):
             means[0], spreads[0] = 0.0, float(_uniform(rng, 0, 0.02, 1))
@@ -177,6 +183,12 @@ class HeadSynthesizer:
             tissue = torch.where(kept > 0, tissue, 0)
         noise = torch.randn(self.size, generator=rng)
         image = means[tissue.long()] + spreads[tissue.long()] * noise
+        if _chance(rng, 0.6):
+            # One label outside the brain covers several tissues, fat and muscle say: give it a second mean in patches.
+            second = torch.where(outside_brain, torch.randn(count, generator=rng) * 0.3, 0.0)
+            knots = _integer(rng, 5, 16)
+            patches = _upsampled(torch.randn(1, knots, knots, knots, generator=rng), self.size)[0].mul_(6).sigmoid_()
+            image = (image + second[tissue.long()] * patches).clamp_min_(0)
         if _chance(rng, 0.35):
             image = self._with_lesion(image, tissue, rng)
         return image

@@ -1,18 +1,27 @@
-"""What a GUI, the command line or a script drives: an image and a model in, labels out. Free of any toolkit.
-
-CONTRACT (implementation in progress)
-"""
+"""What a GUI, the command line or a script drives: an image and a model in, labels out. Free of any toolkit."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from .events import Progress
-from .models import Model
+import numpy as np
+from numpy.typing import NDArray
+
+from .engines import Engine, make_engine
+from .errors import InputError
+from .events import Progress, finish
+from .inferers import Tiling, label_image
+from .io import check_values, read_image
+from .models import Model, load_model
+from .postprocessing import keep_largest
+from .transforms import Orientation, grid_shape, normalize, resample, with_channels
 from .volume import Segmentation, Volume
 
+Array = NDArray[Any]
 Box = tuple[tuple[int, int], ...]
 
 
@@ -25,11 +34,11 @@ class Request:
         box: half-open voxel ranges along the axes of `Volume.shape`, (k, j, i) or (j, i): only that region is read and labelled.
         axis: with a 2D model on a volume: the array axis (0 k, 1 j, 2 i) across which slices are taken; None: the axis with
             the coarsest spacing.
-        slice: with `axis`: only this slice; None: every slice.
+        slice: with a 2D model on a volume: only this slice of `axis`; None: every slice.
         engine: "auto", "openvino" or "torch".
         device: "auto", "cpu", "cuda" or "mps".
         threads: CPU threads, None for all.
-        step: of the sliding window, as a share of the window.
+        step: distance of the sliding windows, as a share of the window, above 0 and at most 1.
         nan_fill: replaces NaN and infinite voxels, which are refused otherwise.
     """
 
@@ -45,18 +54,148 @@ class Request:
 
 
 class Session:
-    """Keeps a model's engine warm between clicks."""
+    """Keeps the engine of the model last used warm, so that a second click does not pay for loading it."""
+
+    def __init__(self) -> None:
+        self._engine: tuple[tuple[Any, ...], Engine] | None = None
 
     def segment(self, image: Volume, request: Request) -> Generator[Progress, None, Segmentation]:
         """Label `image`; yields after each window. Closing the generator cancels within one window.
+
+        Returns:
+            Labels on the image's own grid, 0 outside `Request.box`.
 
         Raises:
             InputError: if the image cannot be segmented so.
             ModelError: if the model cannot be used.
         """
-        raise NotImplementedError
+        seconds: dict[str, float] = {}
+        began = time.perf_counter()
+        model = request.model
+        yield Progress("Preparing", 0, 1)
+        image = check_values(image, nan_fill=request.nan_fill)
+        array = with_channels(image.array, image.channels, model.architecture.in_channels)
+        if array is None:
+            raise InputError(
+                f"expected an image with {model.architecture.in_channels} channel(s) for {model.name}, found {image.channels}; "
+                "choose another model or convert the image"
+            )
+        region = _region(image, request.box)
+        if not 0 < request.step <= 1:
+            raise InputError(f"expected a step above 0 and at most 1, found {request.step}")
+        engine = self._warm_engine(request)
+        seconds["loading"] = time.perf_counter() - began
+
+        labels = np.zeros(image.shape, np.uint8 if len(model.classes) <= 256 else np.uint16)
+        if model.spatial_dims == 3:
+            windows = yield from _label_volume(engine, model, image, array, labels, region, request, seconds)
+        else:
+            windows = yield from _label_slices(engine, model, image, array, labels, region, request, seconds)
+        facts = {
+            "model": model.id,
+            "model_sha256": model.sha256,
+            "engine": engine.name,
+            "device": engine.device,
+            "windows": windows,
+            "step": request.step,
+            "box": [list(r) for r in request.box] if request.box else None,
+            "voxel_size_assumed": bool(model.spacing and not image.has_spacing),
+            "seconds": {name: round(value, 4) for name, value in seconds.items()},
+        }
+        return Segmentation(labels, image.affine, model.classes, image.has_spacing, image.source, model.id, facts)
+
+    def _warm_engine(self, request: Request) -> Engine:
+        key = (request.model.sha256, request.engine, request.device, request.threads)
+        if self._engine is None or self._engine[0] != key:
+            self._engine = (key, make_engine(request.model, engine=request.engine, device=request.device, threads=request.threads))
+        return self._engine[1]
 
 
-def segment(image: str | Path | Volume, model: str | Path | Model, **options: object) -> Segmentation:
-    """Label one image: `segment("scan.nii.gz", "brain")`; options are those of `Request`."""
-    raise NotImplementedError
+def segment(image: str | Path | Volume | Array, model: str | Path | Model, **options: Any) -> Segmentation:
+    """Label one image: `segment("scan.nii.gz", "brain")`.
+
+    Args:
+        image: a file or folder, a `Volume`, or an array (k, j, i) or (j, i) with voxels of 1 mm.
+        model: see `load_model`.
+        **options: those of `Request`, e.g. `box`, `threads`.
+    """
+    if isinstance(image, str | Path):
+        image = read_image(Path(image))
+    elif not isinstance(image, Volume):
+        image = Volume(np.asarray(image), has_spacing=False)
+    return finish(Session().segment(image, Request(load_model(model), **options)))
+
+
+def _region(image: Volume, box: Box | None) -> tuple[slice, ...]:
+    if box is None:
+        return tuple(slice(0, n) for n in image.shape)
+    fits = len(box) == len(image.shape) and all(0 <= a < b <= n for (a, b), n in zip(box, image.shape, strict=False))
+    if not fits:
+        axes = "k, j, i" if image.spatial_dims == 3 else "j, i"
+        raise InputError(f"expected a box of ranges along ({axes}) inside the image's {image.shape}, found {box}; draw it inside the image")
+    return tuple(slice(a, b) for a, b in box)
+
+
+def _label_volume(
+    engine: Engine, model: Model, image: Volume, array: Array, labels: Array, region: tuple[slice, ...], request: Request, seconds: dict[str, float]
+) -> Generator[Progress, None, int]:
+    if image.spatial_dims != 3:
+        raise InputError(f"expected a volume for the 3D model {model.name}, found a 2D image; choose a 2D model")
+    began = time.perf_counter()
+    orientation = Orientation.of(image.affine)
+    # Views all the way: writing into `out` writes into `labels`, on the image's own grid.
+    out, source = orientation.apply(labels[region]), orientation.apply(array[region])
+    grid = grid_shape(out.shape, orientation.spacing(image.spacing), model.spacing) if model.spacing else out.shape
+    prepared = normalize(resample(source, grid), model.intensity, image.array.dtype)
+    seconds["preparing"] = time.perf_counter() - began
+    tiling = Tiling.plan(grid, model.window, whole=model.whole, step=request.step)
+    yield Progress("Segmenting", 0, tiling.count)
+    began = time.perf_counter()
+    for done, total in label_image(engine, prepared, out, tiling, model.architecture.out_channels):
+        yield Progress("Segmenting", done, total)
+    seconds["network and labels"] = time.perf_counter() - began
+    began = time.perf_counter()
+    keep_largest(out, model.keep_largest)
+    seconds["finishing"] = time.perf_counter() - began
+    return tiling.count
+
+
+def _label_slices(
+    engine: Engine, model: Model, image: Volume, array: Array, labels: Array, region: tuple[slice, ...], request: Request, seconds: dict[str, float]
+) -> Generator[Progress, None, int]:
+    pairs = _planes(image, array[region], labels[region], region, request)
+    began = time.perf_counter()
+    windows = 0
+    yield Progress("Segmenting", 0, len(pairs))
+    for number, (source, out, spacing) in enumerate(pairs):
+        grid = grid_shape(out.shape, spacing, model.spacing) if model.spacing else model.size or out.shape
+        prepared = normalize(resample(source, grid), model.intensity, image.array.dtype)
+        tiling = Tiling.plan(grid, model.window, whole=model.whole, step=request.step)
+        for _ in label_image(engine, prepared, out, tiling, model.architecture.out_channels):
+            windows += 1
+            yield Progress("Segmenting", number, len(pairs))
+        keep_largest(out, model.keep_largest)
+        yield Progress("Segmenting", number + 1, len(pairs))
+    seconds["network and labels"] = time.perf_counter() - began
+    return windows
+
+
+def _planes(
+    image: Volume, array: Array, labels: Array, region: tuple[slice, ...], request: Request
+) -> list[tuple[Array, Array, tuple[float, ...]]]:
+    """The 2D images to label: (grey values, labels to write, spacing) of each."""
+    if image.spatial_dims == 2:
+        return [(array, labels, image.spacing)]
+    axis = int(np.argmax(image.spacing)) if request.axis is None else request.axis
+    if axis not in (0, 1, 2):
+        raise InputError(f"expected an axis 0 (k), 1 (j) or 2 (i), found {axis}")
+    first = region[axis].start
+    wanted = range(labels.shape[axis])
+    if request.slice is not None:
+        if request.slice - first not in wanted:
+            raise InputError(
+                f"expected a slice from {first} to {first + len(wanted) - 1} along axis {axis}, found {request.slice}; choose one inside the image"
+            )
+        wanted = range(request.slice - first, request.slice - first + 1)
+    spacing = tuple(s for number, s in enumerate(image.spacing) if number != axis)
+    return [(np.take(array, n, axis), np.moveaxis(labels, axis, 0)[n], spacing) for n in wanted]

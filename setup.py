@@ -1,0 +1,143 @@
+"""What the package is; pyproject.toml holds the build system and the tools' settings.
+
+`napari.yaml` and `sample_data/` stand at the root of the repository, where people look for them, and inside the package `napari_ultralight`
+once it is installed, where napari looks for them.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+PACKAGE = "napari_ultralight"
+CARRIED = ("napari.yaml", "sample_data")
+"""What stands at the root and travels inside PACKAGE."""
+
+
+class BuildWithRootFiles(build_py):
+    """Puts CARRIED into the package: copies for a wheel, links for an editable install, so that an edit counts at once."""
+
+    def run(self) -> None:
+        if self.editable_mode:
+            for name in CARRIED:
+                link(ROOT / PACKAGE / name, to=Path("..") / name)
+            super().run()
+            return
+        super().run()
+        for source, target in self._carried():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+
+    def get_source_files(self) -> list[str]:
+        return [*super().get_source_files(), *(str(source.relative_to(ROOT)) for source, _ in self._carried())]
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        outputs: list[str] = super().get_outputs(include_bytecode)
+        return outputs if self.editable_mode else [*outputs, *(str(target) for _, target in self._carried())]
+
+    def _carried(self) -> list[tuple[Path, Path]]:
+        """Each file and where it goes in the built package."""
+        found = []
+        for name in CARRIED:
+            source = ROOT / name
+            files = sorted(f for f in source.rglob("*") if f.is_file()) if source.is_dir() else [source]
+            found += [(file, Path(self.build_lib) / PACKAGE / file.relative_to(ROOT)) for file in files]
+        return found
+
+
+def link(path: Path, *, to: Path) -> None:
+    """Make `path` a link to the relative path `to`, or a copy where the system has no links."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.is_dir():
+        shutil.rmtree(path)
+    try:
+        path.symlink_to(to, target_is_directory=(path.parent / to).is_dir())
+    except OSError:
+        target = path.parent / to
+        if target.is_dir():
+            shutil.copytree(target, path)
+        else:
+            shutil.copyfile(target, path)
+
+
+def version() -> str:
+    """`ultralightunet.__version__`, read without importing it."""
+    found = re.search(r'^__version__ = "(.+)"$', (ROOT / "ultralightunet" / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE)
+    if found is None:
+        raise ValueError("expected __version__ in ultralightunet/__init__.py, found none")
+    return found[1]
+
+
+# What segmenting on a CPU and the dock widget need. torch is not among it.
+BASE = [
+    "magicgui >= 0.9",
+    "nibabel >= 5.2",
+    "npe2 >= 0.7.7",
+    "numpy >= 1.26",
+    "openvino >= 2025.4",
+    "platformdirs >= 4",
+    "qtpy >= 2.4",
+    "safetensors >= 0.4.3",
+    "scikit-image >= 0.22",
+    "scipy >= 1.11",
+    "SimpleITK >= 2.3",
+]
+EXTRAS = {
+    "napari": ["napari[pyside6] >= 0.9"],
+    "train": ["torch >= 2.4", "monai >= 1.4"],
+    "dicom": ["pydicom >= 3", "highdicom >= 0.25"],
+    "test": [
+        "build",
+        "mypy",
+        "pre-commit",
+        "ptflops",
+        "pytest >= 8",
+        "pytest-qt",
+        "pytest-xvfb; sys_platform == 'linux'",
+        "ruff",
+        "setuptools >= 77",
+    ],
+}
+
+setup(
+    name="napari-ultralight",
+    version=version(),
+    description="Segment medical images on an ordinary computer, correct the labels and retrain the model: UltraLightUNet for napari",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="BSD-3-Clause",
+    license_files=["LICENSE", "sample_data/LICENSE*"],
+    author="The UltraLight contributors",
+    keywords=["segmentation", "medical imaging", "napari", "UltraLightUNet", "MK-UNet"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Framework :: napari",
+        "Intended Audience :: Healthcare Industry",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Image Processing",
+        "Topic :: Scientific/Engineering :: Medical Science Apps.",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.11",
+    packages=find_packages(include=["ultralightunet", "ultralightunet.*", PACKAGE, f"{PACKAGE}.*"]),
+    package_data={"ultralightunet": ["py.typed", "shipped/**/*"], PACKAGE: ["py.typed"]},
+    include_package_data=False,
+    zip_safe=False,
+    install_requires=BASE,
+    extras_require={**EXTRAS, "all": sorted({need for needs in EXTRAS.values() for need in needs})},
+    entry_points={
+        "console_scripts": ["ultralight = ultralightunet.cli:main"],
+        "napari.manifest": [f"napari-ultralight = {PACKAGE}:napari.yaml"],
+    },
+    cmdclass={"build_py": BuildWithRootFiles},
+)

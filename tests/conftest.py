@@ -1,0 +1,38 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def sample_data(root: Path) -> Path:
+    """The folder of sample images."""
+    return root / "sample_data"
+
+
+@pytest.fixture(scope="session")
+def shared(root: Path) -> Path:
+    """Data for development that lies beside some checkouts; a test that asks for it is skipped elsewhere."""
+    folder = root.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs ../shared, which lies beside this checkout on some machines only")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def ultralight_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test has its own, empty place for models, stores and caches, so that none sees or changes the user's."""
+    home = tmp_path_factory.mktemp("ultralight_home")
+    monkeypatch.setenv("ULTRALIGHT_HOME", str(home))
+    return home

@@ -1,0 +1,95 @@
+"""The sample images are what their README says they are."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from ultralightunet import Volume
+from ultralightunet.io import read_image
+
+HEAD = ((181, 217, 181), (1.0, 1.0, 1.0), "RAS")
+THICK_1 = ((25, 256, 256), (6.5, 0.78125, 0.78125), "LAS")
+THICK_2 = ((23, 256, 256), (6.5, 0.78125, 0.78125), "LAS")
+SAMPLES = {
+    "colin27_t1.nii.gz": HEAD,
+    "colin27_brain_mask.nii.gz": HEAD,
+    "tumour_mri_1.nrrd": THICK_1,
+    "tumour_mri_1_tumour.nrrd": THICK_1,
+    "tumour_mri_2.nrrd": THICK_2,
+    "tumour_mri_2_tumour.nrrd": THICK_2,
+}
+MASKS = {"colin27_brain_mask.nii.gz": "colin27_t1.nii.gz"} | {f"tumour_mri_{n}_tumour.nrrd": f"tumour_mri_{n}.nrrd" for n in (1, 2)}
+TEXT_FIELDS_OF_NIFTI = ("descrip", "aux_file", "db_name", "intent_name")
+KEYS_OF_A_BARE_NRRD = {"ITK_InputFilterName", "ITK_original_direction", "ITK_original_spacing", "NRRD_space"}
+
+
+def test_the_readme_names_every_file_with_its_checksum(sample_data: Path) -> None:
+    named = dict(re.findall(r"^([0-9a-f]{64})  (\S+)$", (sample_data / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {name: checksum for checksum, name in named.items()} == {
+        name: hashlib.sha256((sample_data / name).read_bytes()).hexdigest() for name in SAMPLES
+    }
+
+
+def test_nothing_else_lies_beside_them_and_all_is_small(sample_data: Path) -> None:
+    files = {path.name: path.stat().st_size for path in sample_data.iterdir()}
+    assert files.keys() - SAMPLES.keys() == {"README.md", "LICENSE-colin27.txt", "LICENSE-pyradiomics.txt"}
+    assert sum(files.values()) < 10e6
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_sample_opens_on_its_grid(sample_data: Path, name: str) -> None:
+    shape, spacing, orientation = SAMPLES[name]
+    volume = read_image(sample_data / name)
+    assert volume.shape == shape
+    assert volume.spacing == pytest.approx(spacing)
+    assert "".join(nib.aff2axcodes(volume.affine)) == orientation
+    assert volume.channels == 1
+
+
+@pytest.mark.parametrize(("mask", "image"), MASKS.items())
+def test_a_mask_marks_something_bright_on_the_grid_of_its_image(sample_data: Path, mask: str, image: str) -> None:
+    marked, volume = read_image(sample_data / mask), read_image(sample_data / image)
+    np.testing.assert_allclose(marked.affine, volume.affine, atol=1e-9)
+    assert set(np.unique(marked.array)) == {0, 1}
+    assert volume.array[marked.array == 1].mean() > 1.5 * volume.array[marked.array == 0].mean()
+
+
+@pytest.mark.parametrize("name", ["colin27_t1.nii.gz", "tumour_mri_1.nrrd", "tumour_mri_2.nrrd"])
+def test_a_head_is_the_right_way_up(sample_data: Path, name: str) -> None:
+    volume = _in_ras(read_image(sample_data / name))
+    head = volume > np.percentile(volume, 70)
+    widths = head.any(axis=1).sum(axis=1)
+    # A head ends in a dome above and goes on into the neck below; its sides are alike, its front and back are not.
+    highest, lowest = widths[np.flatnonzero(widths)[-1]], widths[np.flatnonzero(widths)[0]]
+    assert highest < lowest
+    front_to_back = np.corrcoef(head.ravel(), head[:, ::-1].ravel())[0, 1]
+    side_to_side = np.corrcoef(head.ravel(), head[:, :, ::-1].ravel())[0, 1]
+    assert side_to_side > front_to_back
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLES if name.endswith(".nii.gz")])
+def test_a_nifti_header_says_nothing_in_free_text(sample_data: Path, name: str) -> None:
+    header = nib.load(sample_data / name).header
+    assert [bytes(header[field]) for field in TEXT_FIELDS_OF_NIFTI] == [b""] * len(TEXT_FIELDS_OF_NIFTI)
+    assert len(header.extensions) == 0
+    assert header.get_xyzt_units()[0] == "mm"
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLES if name.endswith(".nrrd")])
+def test_an_nrrd_header_says_nothing_but_geometry(sample_data: Path, name: str) -> None:
+    image = sitk.ReadImage(str(sample_data / name))
+    keys = {key for key in image.GetMetaDataKeys() if not key.startswith("NRRD_kinds")}
+    assert keys <= KEYS_OF_A_BARE_NRRD
+
+
+def _in_ras(volume: Volume) -> np.ndarray:
+    """The array (k, j, i) with k going up, j forward and i to the right."""
+    as_nifti = nib.Nifti1Image(volume.array.transpose(2, 1, 0), volume.affine)
+    return np.asarray(nib.as_closest_canonical(as_nifti).dataobj).transpose(2, 1, 0)

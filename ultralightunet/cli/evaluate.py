@@ -1,0 +1,79 @@
+"""`ultralight evaluate`: how well labels agree with a reference."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..io import SUPPORTED_SUFFIXES, base_name, read_labels
+from ..metrics import Agreement, compare
+from .progress import write_json
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser."""
+    command = commands.add_parser(
+        "evaluate",
+        help="compare labels with a reference",
+        description="Dice, 95 % Hausdorff distance (mm), surface Dice and volume (ml) of each class; of folders, the files of one base name.",
+    )
+    command.add_argument("prediction", type=Path, metavar="PREDICTION", help="a label file or a folder of them")
+    command.add_argument("reference", type=Path, metavar="REFERENCE", help="a label file or a folder of them")
+    command.add_argument("--tolerance", type=float, default=1.0, metavar="MM", help="of the surface Dice (default: 1 mm)")
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare, case by case and class by class; the mean over the cases at the end."""
+    pairs = _pairs(options.prediction, options.reference)
+    by_label: dict[int, list[Agreement]] = {}
+    if not options.json:
+        sys.stdout.write(f"{'case':24s} {'class':>5s} {'Dice':>7s} {'HD95':>8s} {'surface':>7s} {'predicted':>10s} {'reference':>10s}\n")
+    for name, prediction, reference in pairs:
+        for agreement in compare(read_labels(prediction), read_labels(reference), tolerance=options.tolerance):
+            by_label.setdefault(agreement.label, []).append(agreement)
+            _show(name, agreement, as_json=options.json)
+    for label, found in sorted(by_label.items()):
+        mean = {"label": label, "cases": len(found), "dice": float(np.mean([a.dice for a in found]))}
+        if options.json:
+            write_json(event="mean", **mean)
+        elif len(pairs) > 1:
+            sys.stdout.write(f"{'mean of ' + str(len(found)):24s} {label:5d} {mean['dice']:7.4f}\n")
+    return 0
+
+
+def _show(name: str, agreement: Agreement, *, as_json: bool) -> None:
+    if as_json:
+        write_json(event="case", case=name, **asdict(agreement))
+        return
+    distance = "-" if agreement.hausdorff95 is None else f"{agreement.hausdorff95:.2f}"
+    sys.stdout.write(
+        f"{name:24s} {agreement.label:5d} {agreement.dice:7.4f} {distance:>8s} {agreement.surface_dice:7.4f} "
+        f"{agreement.predicted:10.2f} {agreement.reference:10.2f}\n"
+    )
+
+
+def _pairs(prediction: Path, reference: Path) -> list[tuple[str, Path, Path]]:
+    if prediction.is_dir() != reference.is_dir():
+        raise InputError("expected two files or two folders, found one of each; give PREDICTION and REFERENCE of the same kind")
+    if not prediction.is_dir():
+        return [(base_name(prediction), prediction, reference)]
+    predictions, references = _files(prediction), _files(reference)
+    missing = sorted(set(references) - set(predictions))
+    if missing or not references:
+        raise InputError(
+            f"expected in {prediction} a file for each of the {len(references)} in {reference}, "
+            f"found none for {', '.join(missing[:5]) or 'any: the folder is empty'}"
+        )
+    return [(name, predictions[name], references[name]) for name in sorted(references)]
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {base_name(path): path for path in sorted(folder.iterdir()) if path.name.lower().endswith(tuple(SUPPORTED_SUFFIXES))}

@@ -1,0 +1,54 @@
+"""Shows events of long work: a bar for a person, JSON lines for a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from tqdm import tqdm
+
+from ..events import Progress
+
+
+class ProgressLines:
+    """One JSON object a line on stdout for each event."""
+
+    def __call__(self, event: Any) -> None:
+        """Show an event."""
+        write_json(event=type(event).__name__.lower(), **asdict(event))
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+class ProgressBar:
+    """A bar on stderr, one for each stage; none where stderr is not a terminal."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._bar: Any = None
+        self._stage = ""
+
+    def __call__(self, event: Any) -> None:
+        """Show an event."""
+        if not isinstance(event, Progress):
+            return
+        if self._bar is None or event.stage != self._stage:
+            self.close()
+            self._stage = event.stage
+            self._bar = tqdm(total=event.total, desc=f"{self._title}: {event.stage}", leave=False, disable=None, file=sys.stderr)
+        self._bar.update(event.done - self._bar.n)
+
+    def close(self) -> None:
+        """Take the bar off the terminal."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def write_json(**facts: Any) -> None:
+    """One JSON object on a line of stdout, seen at once by whoever reads along."""
+    sys.stdout.write(json.dumps(facts) + "\n")
+    sys.stdout.flush()

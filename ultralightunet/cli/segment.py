@@ -1,0 +1,123 @@
+"""`ultralight segment`: images in, labels out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ..engines import DEVICES, ENGINES
+from ..errors import InputError
+from ..events import finish
+from ..io import WRITABLE_SUFFIXES, output_paths, read_image
+from ..models import load_model
+from ..session import Box, Request, Session
+from ..volume import Segmentation
+from .progress import ProgressBar, ProgressLines, write_json
+
+_AXES = {"i": 2, "j": 1, "k": 0, "0": 2, "1": 1, "2": 0}
+"""The command line counts axes as the file does, i first; arrays are (k, j, i)."""
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser."""
+    command = commands.add_parser(
+        "segment",
+        help="label images",
+        description="Label images. One image gives one file, several give a folder of files with the same base names.",
+    )
+    command.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a file, or a folder that holds a DICOM series")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="a file; for several images a folder")
+    command.add_argument("--model", default="brain", metavar="NAME|DIR", help="NAME, NAME@VERSION or a model folder (default: brain)")
+    command.add_argument("--engine", choices=ENGINES, default="auto", help="what runs the network (default: openvino on a CPU)")
+    command.add_argument("--device", choices=DEVICES, default="auto", help="default: cpu")
+    command.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all)")
+    command.add_argument("--box", type=_box, metavar="i0:i1,j0:j1,k0:k1", help="label only these voxels; ends are not included")
+    command.add_argument("--axis", choices=tuple(_AXES), metavar="A", help="2D model on a volume: slices across i, j or k (or 0, 1, 2)")
+    command.add_argument("--slice", type=int, metavar="N", help="2D model on a volume: only this slice, counted from 0")
+    command.add_argument("--volume-index", type=int, metavar="N", help="which volume of a time series, counted from 0")
+    command.add_argument("--series", metavar="UID", help="which series of a DICOM folder that holds several")
+    command.add_argument("--nan-fill", type=float, metavar="V", help="replace NaN and infinite voxels by this value")
+    command.add_argument("--step", type=float, default=0.5, metavar="S", help="distance of sliding windows as a share of them (default: 0.5)")
+    command.add_argument("--profile", action="store_true", help="print where the time went")
+    command.add_argument("--json", action="store_true", help="progress and results as one JSON object a line")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Label every image; all inputs and outputs are checked for clashes before the first is read."""
+    targets = _targets(options.images, options.output)
+    model = load_model(options.model)
+    session = Session()
+    for path, target in targets.items():
+        show: Any = ProgressLines() if options.json else ProgressBar(path.name)
+        began = time.perf_counter()
+        try:
+            image = read_image(path, volume_index=options.volume_index, series=options.series)
+            read = time.perf_counter()
+            request = Request(
+                model,
+                box=_to_array_order(options.box, image.spatial_dims),
+                axis=None if options.axis is None else _AXES[options.axis],
+                slice=options.slice,
+                engine=options.engine,
+                device=options.device,
+                threads=options.threads,
+                step=options.step,
+                nan_fill=options.nan_fill,
+            )
+            segmentation = finish(session.segment(image, request), show)
+        finally:
+            show.close()
+        done = time.perf_counter()
+        saved = segmentation.save(target)
+        seconds = {"reading": read - began, **segmentation.facts["seconds"], "writing": time.perf_counter() - done}
+        _report(path, saved, segmentation, seconds, options)
+    return 0
+
+
+def _targets(images: list[Path], output: Path) -> dict[Path, Path]:
+    """The file that each image's labels go to."""
+    if len(images) == 1 and not output.is_dir():
+        if not output.name.lower().endswith(tuple(WRITABLE_SUFFIXES)):
+            raise InputError(f"expected an output file ending in one of {', '.join(WRITABLE_SUFFIXES)}, or an existing folder, found {output}")
+        return {images[0]: output}
+    return output_paths(images, output)
+
+
+def _report(path: Path, saved: Path, segmentation: Segmentation, seconds: dict[str, float], options: argparse.Namespace) -> None:
+    names = {c.index: c.name for c in segmentation.classes}
+    volumes = segmentation.volumes_ml()
+    counts = segmentation.counts()
+    if options.json:
+        classes = [{"label": n, "name": names.get(n, str(n)), "voxels": counts[n], "ml": volumes[n] if volumes else None} for n in counts]
+        facts = {**segmentation.facts, "seconds": {k: round(v, 4) for k, v in seconds.items()}}
+        write_json(event="result", image=str(path), labels=str(saved), classes=classes, **facts)
+        return
+    sys.stdout.write(f"{path} -> {saved}\n")
+    for number, count in counts.items():
+        amount = f"{volumes[number]:.1f} ml" if volumes else f"{count} voxels"
+        sys.stdout.write(f"    {number} {names.get(number, '')}: {amount}\n")
+    if segmentation.facts["voxel_size_assumed"]:
+        sys.stderr.write(f"ultralight: {path} does not say how large its voxels are; 1 mm was assumed\n")
+    if options.profile:
+        for stage, value in seconds.items():
+            sys.stdout.write(f"    {value:8.3f} s  {stage}\n")
+
+
+def _box(text: str) -> tuple[tuple[int, int], ...]:
+    try:
+        ranges = tuple((int(a), int(b)) for a, b in (part.split(":") for part in text.split(",")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected i0:i1,j0:j1,k0:k1 in whole numbers, found {text!r}") from None
+    if len(ranges) not in (2, 3):
+        raise argparse.ArgumentTypeError(f"expected two or three ranges, found {len(ranges)} in {text!r}")
+    return ranges
+
+
+def _to_array_order(box: Box | None, spatial_dims: int) -> Box | None:
+    if box is not None and len(box) != spatial_dims:
+        raise InputError(f"expected {spatial_dims} ranges in --box for this image, found {len(box)}")
+    return None if box is None else box[::-1]

@@ -1,0 +1,5 @@
+"""What runs the network: a batch of patches in, logits out. OpenVINO on a CPU, torch on a GPU; the labels are the same."""
+
+from .base import DEVICES, ENGINES, Engine, make_engine
+
+__all__ = ["DEVICES", "ENGINES", "Engine", "make_engine"]

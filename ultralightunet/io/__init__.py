@@ -1,0 +1,20 @@
+"""Images in, labels out: NIfTI, NRRD, MetaImage, DICOM, PNG, JPEG and TIFF."""
+
+from __future__ import annotations
+
+from .formats import SUPPORTED_SUFFIXES, WRITABLE_SUFFIXES, base_name, is_dicom_folder, output_paths, output_suffix
+from .reading import check_values, read_image, read_labels
+from .writing import write_labels
+
+__all__ = [
+    "SUPPORTED_SUFFIXES",
+    "WRITABLE_SUFFIXES",
+    "base_name",
+    "check_values",
+    "is_dicom_folder",
+    "output_paths",
+    "output_suffix",
+    "read_image",
+    "read_labels",
+    "write_labels",
+]

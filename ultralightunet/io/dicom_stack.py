@@ -1,0 +1,109 @@
+"""DICOM images in the order in which they lie in the patient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..volume import Affine
+from .dicom_headers import Frame
+
+
+def arrange(frames: Sequence[Frame], path: Path, volume_index: int | None) -> tuple[list[Frame], Affine]:
+    """Frames of one volume in ascending order along their normal, and its affine from (i, j, k) to LPS mm.
+
+    Where several frames lie at each position, `volume_index` says which of them is meant, in order of time and acquisition.
+
+    Raises:
+        InputError: if the frames make no evenly spaced volume.
+    """
+    if len({frame.shape for frame in frames}) > 1 or len({frame.colour for frame in frames}) > 1:
+        sizes = sorted({f"{frame.shape[1]}x{frame.shape[0]}" for frame in frames})
+        raise InputError(f"expected images of one kind and size, found {', '.join(sizes)} in {path}; give a folder with one scan")
+    if any(frame.position is None for frame in frames):
+        _check_index(volume_index, 1, path)
+        return _film(frames, path)
+    _check_parallel(frames, path)
+    distances = np.array([frame.position @ frames[0].normal for frame in frames])
+    places = _by_place(frames, distances)
+    counts = {len(place) for place in places}
+    if len(counts) > 1:
+        raise InputError(
+            f"expected as many images at each of the {len(places)} positions, found from {min(counts)} to {max(counts)} in {path}; "
+            "copy the series again, or keep the images of one scan"
+        )
+    _check_index(volume_index, counts.pop(), path)
+    chosen = [place[volume_index or 0] for place in places]
+    affine = chosen[0].lps
+    if len(chosen) > 1:
+        # Not along the normal: a tilted gantry shifts each slice sideways.
+        affine[:3, 2] = _even_step(np.array([frame.position for frame in chosen]), frames[0].normal, path)
+    return chosen, affine
+
+
+def _check_index(volume_index: int | None, count: int, path: Path) -> None:
+    if volume_index is None and count > 1:
+        raise InputError(f"expected one volume, found a series of {count} in {path}; choose one with --volume-index N (0 to {count - 1})")
+    if not 0 <= (volume_index or 0) < count:
+        raise InputError(f"expected a volume index from 0 to {count - 1}, found {volume_index} for {path}; change --volume-index")
+
+
+def _film(frames: Sequence[Frame], path: Path) -> tuple[list[Frame], Affine]:
+    """Frames of one file without positions, such as an ultrasound film, in their own order."""
+    if len({frame.path for frame in frames}) > 1:
+        raise InputError(
+            f"expected slices that say where they are, found {len(frames)} images without a position in {path}; give one of the files"
+        )
+    affine = frames[0].lps
+    if len(frames) > 1:
+        frames = [replace(frame, sized=False) for frame in frames]
+        affine[:3, 2] = frames[0].normal
+    return list(frames), affine
+
+
+def _check_parallel(frames: Sequence[Frame], path: Path) -> None:
+    apart = [np.abs(frame.axes - frames[0].axes).max() / np.abs(frames[0].axes).max() for frame in frames]
+    if max(apart) > 2e-3:
+        raise InputError(
+            f"expected parallel slices with one pixel size, found several orientations or sizes in {path} (a localizer?); give a folder with one scan"
+        )
+
+
+def _by_place(frames: Sequence[Frame], distances: NDArray[np.float64]) -> list[list[Frame]]:
+    """Groups of frames at one position, ascending along the normal; within a group in order of time and acquisition."""
+    order = np.argsort(distances, kind="stable")
+    near = max(1e-4, min(0.01, 0.05 * float(np.ptp(distances)) / max(len(frames) - 1, 1)))
+    starts = np.flatnonzero(np.diff(distances[order]) > near) + 1
+    return [sorted((frames[n] for n in group), key=lambda frame: frame.order) for group in np.split(order, starts)]
+
+
+def _even_step(positions: NDArray[np.float64], normal: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
+    """LPS mm from one slice to the next, shape (3,), the mean of all `positions` (n, 3)."""
+    steps = np.diff(positions, axis=0)
+    gaps = steps @ normal
+    usual = float(np.median(gaps))
+    # Positions are often rounded to 0.01 mm.
+    slack = min(max(0.03 * usual, 0.011), 0.3 * usual)
+    wide = gaps > usual + slack
+    missing = int(np.rint(gaps[wide] / usual - 1).sum())
+    if wide.any() and missing and np.abs(gaps[wide] - usual * np.rint(gaps[wide] / usual)).max() <= slack and (gaps >= usual - slack).all():
+        raise InputError(
+            f"expected a slice every {usual:.4g} mm, found a gap of {gaps.max():.4g} mm after slice {int(gaps.argmax()) + 1} of {len(positions)} "
+            f"in {path}: {missing} missing slice(s); copy the series again"
+        )
+    if np.abs(gaps - usual).max() > slack:
+        raise InputError(
+            f"expected evenly spaced slices, found gaps from {gaps.min():.4g} to {gaps.max():.4g} mm in {path}; "
+            "copy the series again, or resample it to even spacing and save it as NIfTI"
+        )
+    mean = np.asarray((positions[-1] - positions[0]) / (len(positions) - 1))
+    if np.linalg.norm(positions - positions[0] - np.arange(len(positions))[:, None] * mean, axis=1).max() > max(slack, 0.011):
+        raise InputError(
+            f"expected slices in one straight row, found some that are shifted sideways in {path}; give a folder with one scan"
+        )
+    return mean

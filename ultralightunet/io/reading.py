@@ -1,0 +1,142 @@
+"""Any image or label file by its path, and whether its values can be segmented."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..volume import Segmentation, Source, Volume
+from .formats import format_of, suffix_of
+
+
+def read_image(path: str | Path, *, volume_index: int | None = None, series: str | None = None) -> Volume:
+    """An image with its geometry.
+
+        volume = read_image("scan.nii.gz")
+        volume.array.shape, volume.spacing      # (k, j, i), mm
+
+    Args:
+        path: NIfTI, NRRD, MetaImage, DICOM, PNG, JPEG or TIFF file, or a folder with a DICOM series.
+        volume_index: which volume of a series (time points), from 0.
+        series: Series Instance UID, where a folder holds several series.
+
+    Raises:
+        InputError: if there is no such image, it is damaged, or it is not said which of several is meant.
+    """
+    return _read(Path(path), volume_index, series, as_labels=False)
+
+
+def _read(path: Path, volume_index: int | None, series: str | None, *, as_labels: bool) -> Volume:
+    # Each reader is imported when it is needed, because together they take most of a second.
+    kind = format_of(path)
+    if series is not None and kind != "dicom":
+        raise InputError(f"expected a DICOM folder for the series {series}, found {path}; leave out --series")
+    try:
+        if kind == "nifti":
+            from .nifti import read_nifti
+
+            return read_nifti(path, volume_index=volume_index)
+        if kind == "dicom":
+            from .dicom import read_dicom
+
+            return read_dicom(path, volume_index=volume_index, series=series)
+        if kind == "image":
+            return _read_picture(path, volume_index, as_labels=as_labels)
+        from .itk import read_itk
+
+        return read_itk(path, kind, volume_index=volume_index)
+    except InputError as error:
+        if str(path) in str(error):
+            raise
+        raise InputError(f"{path}: {error}") from error
+
+
+def _read_picture(path: Path, volume_index: int | None, *, as_labels: bool) -> Volume:
+    if suffix_of(path) in (".tif", ".tiff"):
+        from .tiff import read_tiff
+
+        return read_tiff(path, as_labels=as_labels, volume_index=volume_index)
+    if volume_index:
+        raise InputError(f"expected a series of volumes for --volume-index {volume_index}, found a picture {path}; leave it out")
+    from .pictures import read_picture
+
+    return read_picture(path, as_labels=as_labels)
+
+
+def check_values(volume: Volume, *, nan_fill: float | None = None) -> Volume:
+    """The same volume if its values can be segmented, or a copy with missing values filled in.
+
+    Args:
+        volume: to be checked.
+        nan_fill: takes the place of NaN and infinite values, which are refused otherwise.
+
+    Raises:
+        InputError: if values are missing, or all are equal.
+    """
+    array = volume.array
+    low, high = array.min(), array.max()
+    # NaN and infinity show in the minimum and maximum, so nothing as large as the image is made to look for them.
+    if not (np.isfinite(low) and np.isfinite(high)):
+        finite = np.isfinite(array)
+        count = int(array.size - np.count_nonzero(finite))
+        if nan_fill is None:
+            raise InputError(f"expected finite values, found {count} of {array.size} NaN or infinite; fill them with --nan-fill V, e.g. 0")
+        if not np.isfinite(nan_fill):
+            raise InputError(f"expected a finite value to fill missing ones with, found {nan_fill}; change --nan-fill")
+        array = np.where(finite, array, array.dtype.type(nan_fill))
+        low, high = array.min(), array.max()
+        volume = replace(volume, array=array)
+    if low == high:
+        raise InputError(
+            f"expected an image with contrast, found every value equal to {low:g}: there is nothing to segment; choose another image"
+        )
+    return volume
+
+
+def read_labels(path: str | Path, *, volume_index: int | None = None, series: str | None = None) -> Segmentation:
+    """Labels from a file of any readable format, e.g. a reference for `ultralight evaluate`.
+
+    Whole numbers stored as floats are accepted; so is a picture of 0 and 255, which becomes 0 and 1. The source has the file's format
+    and header but no path, because the path of a segmentation's source is that of its image.
+
+    Args:
+        path: as for `read_image`.
+        volume_index: as for `read_image`.
+        series: as for `read_image`.
+
+    Raises:
+        InputError: if the file cannot be read, or holds anything but labels 0 to 65535.
+    """
+    path = Path(path)
+    if suffix_of(path) in (".jpg", ".jpeg"):
+        raise InputError(f"expected labels, found a JPEG {path}, whose compression changes them; save them as PNG")
+    volume = _read(path, volume_index, series, as_labels=True)
+    array = volume.array
+    if volume.channels > 1:
+        if (array != array[..., :1]).any():
+            raise InputError(f"expected one label a voxel, found {volume.channels} channels in {path}; save labels as single numbers")
+        array = array[..., 0]
+    array = _whole(array, path)
+    if volume.source.format == "image" and array.max() == 255 and ((array == 0) | (array == 255)).all():
+        array = (array > 0).astype(np.uint8)
+    return Segmentation(array, volume.affine, (), volume.has_spacing, Source(None, volume.source.format, volume.source.header))
+
+
+def _whole(array: NDArray[Any], path: Path) -> NDArray[Any]:
+    """`array` as uint8, or uint16 where it holds more than 255."""
+    low, high = array.min(), array.max()
+    if not (low >= 0 and high <= 65535):
+        raise InputError(f"expected labels from 0 to 65535, found values from {low:g} to {high:g} in {path}; give a label map")
+    if array.dtype.kind == "f":
+        rounded = np.rint(array)
+        if np.abs(array - rounded).max() > 1e-4:
+            raise InputError(
+                f"expected whole numbers as labels, found fractions in {path}; give a label map, not an image or probabilities"
+            )
+        array = rounded
+    return np.ascontiguousarray(array, dtype=np.uint8 if high <= 255 else np.uint16)
