@@ -87,6 +87,7 @@ BASE = [
     "scikit-image >= 0.22",
     "scipy >= 1.11",
     "SimpleITK >= 2.3",
+    "tqdm >= 4.66",
 ]
 EXTRAS = {
     "napari": ["napari[pyside6] >= 0.9"],
@@ -111,7 +112,7 @@ setup(
     description="Segment medical images on an ordinary computer, correct the labels and retrain the model: UltraLightUNet for napari",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="BSD-3-Clause",
+    license_expression="BSD-3-Clause",
     license_files=["LICENSE", "sample_data/LICENSE*"],
     author="The UltraLight contributors",
     keywords=["segmentation", "medical imaging", "napari", "UltraLightUNet", "MK-UNet"],

@@ -118,8 +118,9 @@ def _read_planes(path: Path) -> NDArray[Any]:
         with quiet_itk():
             image = reader.Execute()
     except RuntimeError as error:
+        reason = itk_reason(error)
         raise InputError(
-            f"expected a DICOM image, found a damaged one or an unknown compression in {path} ({itk_reason(error)}); copy it again or decompress it"
+            f"expected a DICOM image, found a damaged one or an unknown compression in {path} ({reason}); copy it again or decompress it"
         ) from error
     array: NDArray[Any] = sitk.GetArrayFromImage(image)
     return array

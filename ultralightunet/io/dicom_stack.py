@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import Affine
+from .choice import chosen_volume
 from .dicom_headers import Frame
 
 
@@ -25,11 +26,12 @@ def arrange(frames: Sequence[Frame], path: Path, volume_index: int | None) -> tu
     if len({frame.shape for frame in frames}) > 1 or len({frame.colour for frame in frames}) > 1:
         sizes = sorted({f"{frame.shape[1]}x{frame.shape[0]}" for frame in frames})
         raise InputError(f"expected images of one kind and size, found {', '.join(sizes)} in {path}; give a folder with one scan")
-    if any(frame.position is None for frame in frames):
-        _check_index(volume_index, 1, path)
+    positions = [frame.position for frame in frames if frame.position is not None]
+    if len(positions) < len(frames):
+        chosen_volume(volume_index, 1, path)
         return _film(frames, path)
     _check_parallel(frames, path)
-    distances = np.array([frame.position @ frames[0].normal for frame in frames])
+    distances = np.array(positions) @ frames[0].normal
     places = _by_place(frames, distances)
     counts = {len(place) for place in places}
     if len(counts) > 1:
@@ -37,20 +39,13 @@ def arrange(frames: Sequence[Frame], path: Path, volume_index: int | None) -> tu
             f"expected as many images at each of the {len(places)} positions, found from {min(counts)} to {max(counts)} in {path}; "
             "copy the series again, or keep the images of one scan"
         )
-    _check_index(volume_index, counts.pop(), path)
-    chosen = [place[volume_index or 0] for place in places]
+    index = chosen_volume(volume_index, counts.pop(), path)
+    chosen = [place[index] for place in places]
     affine = chosen[0].lps
     if len(chosen) > 1:
         # Not along the normal: a tilted gantry shifts each slice sideways.
         affine[:3, 2] = _even_step(np.array([frame.position for frame in chosen]), frames[0].normal, path)
     return chosen, affine
-
-
-def _check_index(volume_index: int | None, count: int, path: Path) -> None:
-    if volume_index is None and count > 1:
-        raise InputError(f"expected one volume, found a series of {count} in {path}; choose one with --volume-index N (0 to {count - 1})")
-    if not 0 <= (volume_index or 0) < count:
-        raise InputError(f"expected a volume index from 0 to {count - 1}, found {volume_index} for {path}; change --volume-index")
 
 
 def _film(frames: Sequence[Frame], path: Path) -> tuple[list[Frame], Affine]:
@@ -68,9 +63,9 @@ def _film(frames: Sequence[Frame], path: Path) -> tuple[list[Frame], Affine]:
 
 def _check_parallel(frames: Sequence[Frame], path: Path) -> None:
     apart = [np.abs(frame.axes - frames[0].axes).max() / np.abs(frames[0].axes).max() for frame in frames]
-    if max(apart) > 2e-3:
+    if max(apart) > 1e-3:
         raise InputError(
-            f"expected parallel slices with one pixel size, found several orientations or sizes in {path} (a localizer?); give a folder with one scan"
+            f"expected parallel slices with one pixel size, found several orientations or sizes in {path}; give a folder with one scan"
         )
 
 
@@ -93,8 +88,8 @@ def _even_step(positions: NDArray[np.float64], normal: NDArray[np.float64], path
     missing = int(np.rint(gaps[wide] / usual - 1).sum())
     if wide.any() and missing and np.abs(gaps[wide] - usual * np.rint(gaps[wide] / usual)).max() <= slack and (gaps >= usual - slack).all():
         raise InputError(
-            f"expected a slice every {usual:.4g} mm, found a gap of {gaps.max():.4g} mm after slice {int(gaps.argmax()) + 1} of {len(positions)} "
-            f"in {path}: {missing} missing slice(s); copy the series again"
+            f"expected a slice every {usual:.4g} mm, found a gap of {gaps.max():.4g} mm after slice {int(gaps.argmax()) + 1} "
+            f"of {len(positions)} in {path}: {missing} missing slice(s); copy the series again"
         )
     if np.abs(gaps - usual).max() > slack:
         raise InputError(

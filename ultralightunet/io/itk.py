@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import Segmentation, Source, Volume
+from .choice import chosen_volume
 from .geometry import affine_from_itk, itk_from_affine, lies_flat
 
 _READERS = {"nrrd": "NrrdImageIO", "metaimage": "MetaImageIO"}
@@ -79,12 +80,7 @@ def _one_volume(array: NDArray[Any], image: Any, volume_index: int | None, path:
         array, parts = np.moveaxis(array, -1, 0), 1
     else:
         array = array[np.newaxis]
-    count = array.shape[0]
-    if volume_index is None and count > 1:
-        raise InputError(f"expected one volume, found a series of {count} in {path}; choose one with --volume-index N (0 to {count - 1})")
-    if not 0 <= (volume_index or 0) < count:
-        raise InputError(f"expected a volume index from 0 to {count - 1}, found {volume_index} for {path}; change --volume-index")
-    array = np.ascontiguousarray(array[volume_index or 0])
+    array = np.ascontiguousarray(array[chosen_volume(volume_index, array.shape[0], path)])
     if kind in ("RGBA-color", "4-color") and parts == 4:
         array, parts = array[..., :3], 3
     return array, parts
@@ -94,7 +90,7 @@ def _fields(path: Path, kind: str) -> dict[str, str]:
     """The text header's fields, names in lower case.
 
     Raises:
-        ValueError: if a MetaImage holds fewer bytes than its header says: ITK would complain on stderr.
+        ValueError: if a MetaImage has no header, or fewer bytes than its header says: ITK would complain on stderr.
     """
     fields: dict[str, str] = {}
     with path.open("rb") as file:
@@ -107,6 +103,8 @@ def _fields(path: Path, kind: str) -> dict[str, str]:
             if name.strip().lower() == "elementdatafile":
                 break
         start = file.tell()
+    if kind == "metaimage" and not {"ndims", "dimsize", "elementtype", "elementdatafile"} <= fields.keys():
+        raise ValueError("it does not begin with a MetaImage header")
     if fields.get("elementdatafile", "").upper() == "LOCAL":
         needed = _stored_bytes(fields)
         if path.stat().st_size - start < needed:

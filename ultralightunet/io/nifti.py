@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
+from io import IOBase
 from math import prod
 from pathlib import Path
 from typing import IO, Any, cast
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import Affine, Segmentation, Source, Volume
+from .choice import chosen_volume
 from .geometry import agrees, lies_flat
 
 _MILLIMETRES = {1: 1000.0, 3: 0.001}
@@ -61,7 +63,7 @@ def _read(file: IO[bytes], path: Path, volume_index: int | None) -> Volume:
     stored = kind.header_class.from_fileobj(file, check=False)
     file.seek(0)
     with LoggingOutputSuppressor():
-        image = kind.from_file_map({"image": FileHolder(fileobj=file)}, mmap=False)
+        image = kind.from_file_map({"image": FileHolder(fileobj=cast("IOBase", file))}, mmap=False)
     _check_voxel_size(stored, path)
     shape = image.shape
     while len(shape) > 3 and shape[-1] == 1:
@@ -103,12 +105,7 @@ def _check_voxel_size(stored: Any, path: Path) -> None:
 
 def _chosen(shape: tuple[int, ...], volume_index: int | None, path: Path) -> tuple[int, ...]:
     """Indices behind the first three axes of the chosen volume."""
-    count = prod(shape[3:])
-    if volume_index is None and count > 1:
-        raise InputError(f"expected one volume, found a series of {count} in {path}; choose one with --volume-index N (0 to {count - 1})")
-    index = volume_index or 0
-    if not 0 <= index < count:
-        raise InputError(f"expected a volume index from 0 to {count - 1}, found {index} for {path}; change --volume-index")
+    index = chosen_volume(volume_index, prod(shape[3:]), path)
     return tuple(int(i) for i in np.unravel_index(index, shape[3:], order="F")) if len(shape) > 3 else ()
 
 
@@ -143,7 +140,7 @@ def write_nifti(segmentation: Segmentation, labels: NDArray[Any], path: Path) ->
     if labels.ndim == 2 and header.get("dims") != 2 and not lies_flat(affine):
         # Readers built on ITK forget where a 2D image is in space, but not a volume of one slice.
         labels = labels[np.newaxis]
-    kind = nib.Nifti1Image if max(labels.shape) < 2**15 else nib.Nifti2Image
+    kind: Any = nib.Nifti1Image if max(labels.shape) < 2**15 else nib.Nifti2Image
     image = kind(labels.T, affine)
     sform, qform = header.get("sform_code", 0), header.get("qform_code", 0)
     image.set_sform(affine, sform or qform or 1)

@@ -14,6 +14,7 @@ from PIL import Image, ImageSequence
 
 from ..errors import InputError, OutputError
 from ..volume import Affine, Segmentation, Source, Volume, spacing_of
+from .choice import chosen_volume
 from .pictures import pixels
 
 # tifffile logs what it finds wrong; without a handler Python would put that on stderr beside our own sentence.
@@ -140,11 +141,7 @@ def _arranged(array: NDArray[Any], axes: str, volume_index: int | None, path: Pa
             f"expected a picture or a stack of slices, found axes {axes} of {array.shape} in {path}; save the part that is to be segmented"
         )
     count = deep[0] if len(deep) == 2 else 1
-    if volume_index is None and count > 1:
-        raise InputError(f"expected one volume, found a series of {count} in {path}; choose one with --volume-index N (0 to {count - 1})")
-    if not 0 <= (volume_index or 0) < count:
-        raise InputError(f"expected a volume index from 0 to {count - 1}, found {volume_index} for {path}; change --volume-index")
-    array = array.reshape((count, *deep[-1:], *array.shape[spatial - 2 :]))[volume_index or 0]
+    array = array.reshape((count, *deep[-1:], *array.shape[spatial - 2 :]))[chosen_volume(volume_index, count, path)]
     return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False)), channels
 
 

@@ -13,13 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from ..architecture import EXPANSION, KERNEL_SIZES, Norm, shuffle_groups
-from .depthwise import DepthwiseConv3d
+from .depthwise import depthwise_conv3d
 
 
 def conv(spatial_dims: int, in_channels: int, out_channels: int, kernel_size: int, *, groups: int = 1, bias: bool = False) -> nn.Module:
     """A convolution that keeps the spatial size."""
-    if spatial_dims == 3 and groups == in_channels == out_channels and kernel_size > 1 and not bias:
-        return DepthwiseConv3d(in_channels, kernel_size)
     cls = nn.Conv2d if spatial_dims == 2 else nn.Conv3d
     return cls(in_channels, out_channels, kernel_size, padding=kernel_size // 2, groups=groups, bias=bias)
 
@@ -52,10 +50,13 @@ class MultiKernelDepthwiseConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, *S) -> (N, C, *S)."""
-        first, *others = self.branches
-        out: Tensor = first(x)
-        for branch in others:
-            out = out + branch(x)
+        first, *others = (activate(normalize(self._convolve(convolution, x))) for convolution, normalize, activate in self.branches)
+        return sum(others, start=first)
+
+    def _convolve(self, convolution: nn.Module, x: Tensor) -> Tensor:
+        if self.training and x.ndim == 5 and x.device.type == "cpu":
+            return depthwise_conv3d(x, convolution.weight)
+        out: Tensor = convolution(x)
         return out
 
 

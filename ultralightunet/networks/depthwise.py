@@ -14,26 +14,25 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 
-class DepthwiseConv3d(nn.Conv3d):
-    """A bias-free depth-wise 3D convolution that keeps the spatial size; `nn.Conv3d` with a faster backward pass on CPUs."""
+def depthwise_conv3d(x: Tensor, weight: Tensor) -> Tensor:
+    """Depth-wise convolution that keeps the spatial size, cheap to train on a CPU.
 
-    def __init__(self, channels: int, kernel_size: int) -> None:
-        super().__init__(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, D, H, W) -> (N, C, D, H, W)."""
-        depth = x.shape[2]
-        if x.device.type != "cpu" or self.kernel_size[0] not in (3, 5) or depth < _SMALLEST_DEPTH:
-            return super().forward(x)
-        slabs = min(_LANES // self.in_channels, depth // 4)
-        if slabs < 2:
-            return _conv(x, self.weight)
-        reach = self.kernel_size[0] // 2
-        packed = _pack(x, slabs, reach)
-        return _unpack(_conv(packed, self.weight.repeat(slabs, 1, 1, 1, 1)), slabs, reach, depth)
+    Args:
+        x: (N, C, D, H, W).
+        weight: (C, 1, k, k, k) with an odd k.
+    """
+    size, depth = weight.shape[-1], x.shape[2]
+    if size not in (3, 5) or depth < _SMALLEST_DEPTH:
+        return _convolve(x, weight)
+    slabs = min(_LANES // x.shape[1], depth // 4)
+    if slabs < 2:
+        return _CheapBackward.apply(x, weight)  # type: ignore[no-any-return]
+    reach = size // 2
+    packed = _CheapBackward.apply(_pack(x, slabs, reach), weight.repeat(slabs, 1, 1, 1, 1))
+    return _unpack(packed, slabs, reach, depth)
 
 
 _LANES = 16
@@ -56,13 +55,6 @@ def _unpack(x: Tensor, slabs: int, reach: int, depth: int) -> Tensor:
     inner = x[:, :, reach : x.shape[2] - reach].unflatten(1, (slabs, -1))
     joined = inner.permute(0, 2, 1, 3, 4, 5).flatten(2, 3)[:, :, :depth]
     return joined.contiguous(memory_format=torch.channels_last_3d)
-
-
-def _conv(x: Tensor, weight: Tensor) -> Tensor:
-    if not torch.is_grad_enabled():
-        return _convolve(x, weight)
-    out: Tensor = _CheapBackward.apply(x, weight)
-    return out
 
 
 class _CheapBackward(torch.autograd.Function):

@@ -22,7 +22,7 @@ class UltraLightUNet(nn.Module):
     """A U-shaped network of five multi-kernel encoder and five attentive decoder stages.
 
     Source: MK-UNet (ICCV Workshops 2025), section 3 and figure 2. The 3D network is a straight port of the 2D one: the authors
-    report 3D results (3D-M: 1.42 M parameters, 7.1 GFLOPs) but published no 3D code; the port has 1.44 M and 6.6 G at
+    report 3D results (3D-M: 1.42 M parameters, 7.1 GFLOPs) but published no 3D code; the port has 1.44 M and, as ptflops counts, 6.4 G at
     1x96x96x96.
 
     Args:

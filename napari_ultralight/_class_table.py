@@ -1,0 +1,244 @@
+"""The table of classes: name, colour and volume of each label of the labels layer in use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from napari.qt.threading import WorkerBase
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+
+from ultralightunet.models import LabelClass
+
+from ._grid import KEY
+from ._layers import attributes_of, classes_of, segmentation_of
+from ._worker import show_failure
+
+PAUSE_MS = 300
+"""How long painting must rest before voxels are counted anew."""
+
+COLOR, NAME, AMOUNT = range(3)
+
+
+class ClassTable(QWidget):  # type: ignore[misc]
+    """Shows the labels layer that is selected in the viewer, as long as this plugin made it.
+
+    Clicking a row selects that label for napari's brush. Amounts follow what is painted; they are counted on another thread.
+    """
+
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._layer: Any = None
+        self._point: tuple[float, ...] = ()
+        self._counter: _Counter | None = None
+        self._title = QLabel()
+        self._title.setWordWrap(True)
+        self._table = _make_table()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._title)
+        layout.addWidget(self._table)
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(PAUSE_MS)
+        self._pause.timeout.connect(self._count)
+        self._table.cellClicked.connect(self._use_row)
+        self._table.currentCellChanged.connect(self._use_row)
+        viewer.layers.selection.events.active.connect(self._follow_selection)
+        viewer.layers.events.removed.connect(self._forget_removed)
+        self.show_layer(None)
+
+    @property
+    def layer(self) -> Any:
+        """The layer that is shown, or None."""
+        return self._layer
+
+    def rows(self) -> list[tuple[int, str, str]]:
+        """Label, name and amount of each row, as shown."""
+        return [
+            (int(self._item(row, NAME).data(Qt.ItemDataRole.UserRole)), self._item(row, NAME).text(), self._item(row, AMOUNT).text())
+            for row in range(self._table.rowCount())
+        ]
+
+    def show_layer(self, layer: Any) -> None:
+        """Show a labels layer that this plugin made, or nothing."""
+        self._follow_events(connect=False)
+        self._layer = layer
+        self._follow_events(connect=True)
+        self._table.setVisible(layer is not None)
+        if layer is None:
+            self._title.setText("Segment an image, or select labels made here, to see their classes.")
+            self._fill((), {})
+            return
+        self._title.setText(f"Classes of <b>{layer.name}</b>")
+        self._point = tuple(self._viewer.dims.point)
+        self._fill(classes_of(layer.metadata[KEY]), None)
+        self._select_row()
+        self._count()
+
+    def close_down(self) -> None:
+        """Let go of the viewer, whose events outlive this widget."""
+        self._pause.stop()
+        self._follow_events(connect=False)
+        self._viewer.layers.selection.events.active.disconnect(self._follow_selection)
+        self._viewer.layers.events.removed.disconnect(self._forget_removed)
+
+    def _follow_events(self, *, connect: bool) -> None:
+        if self._layer is None:
+            return
+        events = self._layer.events
+        for emitter, slot in (
+            (events.paint, self._changed),
+            (events.data, self._changed),
+            (events.set_data, self._redrawn),
+            (events.selected_label, self._select_row),
+            (events.name, self._renamed),
+        ):
+            (emitter.connect if connect else emitter.disconnect)(slot)
+
+    def _follow_selection(self, event: Any = None) -> None:
+        layer = self._viewer.layers.selection.active
+        is_ours = isinstance(layer, Labels) and "classes" in layer.metadata.get(KEY, {})
+        if is_ours and layer is not self._layer:
+            self.show_layer(layer)
+
+    def _forget_removed(self, event: Any = None) -> None:
+        if self._layer is not None and self._layer not in self._viewer.layers:
+            self.show_layer(None)
+
+    def _renamed(self, event: Any = None) -> None:
+        self._title.setText(f"Classes of <b>{self._layer.name}</b>")
+
+    def _redrawn(self, event: Any = None) -> None:
+        # Undo and redo only redraw the layer; so does scrolling, after which nothing need be counted.
+        point = tuple(self._viewer.dims.point)
+        if point == self._point:
+            self._changed()
+        self._point = point
+
+    def _changed(self, event: Any = None) -> None:
+        self._pause.start()
+
+    def _count(self) -> None:
+        if self._layer is None:
+            return
+        if self._counter is not None:
+            self._changed()
+            return
+        self._counter = _Counter(self._layer)
+        self._counter.returned.connect(self._counted)
+        self._counter.errored.connect(show_failure)
+        self._counter.finished.connect(self._count_finished)
+        self._counter.start()
+
+    def _count_finished(self) -> None:
+        self._counter = None
+
+    def _counted(self, result: tuple[Any, tuple[LabelClass, ...], dict[int, int], float | None]) -> None:
+        layer, classes, counts, voxel_ml = result
+        if layer is not self._layer:
+            self._changed()
+            return
+        in_pixels = "Pixels" if np.squeeze(layer.data).ndim == 2 else "Voxels"
+        self._table.setHorizontalHeaderItem(AMOUNT, QTableWidgetItem(in_pixels if voxel_ml is None else "Volume (ml)"))
+        self._fill(classes, counts, voxel_ml)
+        self._select_row()
+
+    def _fill(self, classes: tuple[LabelClass, ...], counts: dict[int, int] | None, voxel_ml: float | None = None) -> None:
+        named = {c.index: c for c in classes if c.index}
+        labels = [*named, *sorted(set(counts or ()) - set(named))]
+        self._table.blockSignals(True)
+        self._table.setRowCount(len(labels))
+        for row, label in enumerate(labels):
+            known = named.get(label)
+            count = counts.get(label, 0) if counts is not None else None
+            if count is None:
+                amount = "…"
+            else:
+                amount = f"{count:,}" if voxel_ml is None else f"{count * voxel_ml:,.2f}"
+            name = known.name if known else f"label {label}"
+            tip = f"Label {label}: click to paint {name}"
+            if known and known.snomed:
+                tip += f"\nSNOMED CT {known.snomed}"
+            if count is not None:
+                tip += f"\n{count:,} voxels"
+            self._set(row, COLOR, "", tip, icon=_swatch(self._layer.get_color(label)))
+            self._set(row, NAME, name, tip, label=label)
+            self._set(row, AMOUNT, amount, tip)
+        self._table.blockSignals(False)
+        height = self._table.horizontalHeader().height() + sum(self._table.rowHeight(row) for row in range(len(labels))) + 4
+        self._table.setFixedHeight(min(height, 260))
+
+    def _set(self, row: int, column: int, text: str, tip: str, *, icon: QIcon | None = None, label: int | None = None) -> None:
+        item = QTableWidgetItem(text)
+        item.setToolTip(tip)
+        if icon is not None:
+            item.setIcon(icon)
+        if label is not None:
+            item.setData(Qt.ItemDataRole.UserRole, label)
+        if column == AMOUNT:
+            item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._table.setItem(row, column, item)
+
+    def _item(self, row: int, column: int) -> QTableWidgetItem:
+        return self._table.item(row, column)
+
+    def _use_row(self, row: int, *_: int) -> None:
+        if self._layer is None or row < 0:
+            return
+        self._layer.selected_label = int(self._item(row, NAME).data(Qt.ItemDataRole.UserRole))
+        if self._layer in self._viewer.layers:
+            self._viewer.layers.selection.active = self._layer
+
+    def _select_row(self, event: Any = None) -> None:
+        labels = [label for label, _, _ in self.rows()]
+        self._table.blockSignals(True)
+        if self._layer is not None and self._layer.selected_label in labels:
+            self._table.setCurrentCell(labels.index(self._layer.selected_label), NAME)
+        else:
+            self._table.setCurrentCell(-1, -1)
+        self._table.blockSignals(False)
+
+
+class _Counter(WorkerBase):  # type: ignore[misc]
+    """Counts a layer's labels on a thread; returns (layer, classes, voxels by label, ml of one voxel or None)."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self._layer = layer
+        self._data = layer.data
+        self._attributes = attributes_of(layer)
+
+    def work(self) -> tuple[Any, tuple[LabelClass, ...], dict[int, int], float | None]:
+        segmentation = segmentation_of(self._data, self._attributes)
+        counts = segmentation.counts()
+        has_volume = segmentation.has_spacing and segmentation.labels.ndim == 3
+        return self._layer, segmentation.classes, counts, float(np.prod(segmentation.spacing)) / 1000 if has_volume else None
+
+
+def _make_table() -> QTableWidget:
+    table = QTableWidget(0, 3)
+    table.setHorizontalHeaderLabels(["", "Class", "Volume (ml)"])
+    table.setToolTip("Click a class to paint it with napari's brush (key 2 or P); 1 or E erases.")
+    table.verticalHeader().hide()
+    table.verticalHeader().setDefaultSectionSize(26)
+    table.setShowGrid(False)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    header = table.horizontalHeader()
+    header.setSectionResizeMode(COLOR, QHeaderView.ResizeMode.Fixed)
+    header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+    header.setSectionResizeMode(AMOUNT, QHeaderView.ResizeMode.ResizeToContents)
+    table.setColumnWidth(COLOR, 30)
+    return table
+
+
+def _swatch(rgba: Any) -> QIcon:
+    pixmap = QPixmap(16, 16)
+    pixmap.fill(QColor(*(round(float(value) * 255) for value in (rgba if rgba is not None else (0, 0, 0, 0)))))
+    return QIcon(pixmap)

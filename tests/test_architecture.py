@@ -1,0 +1,191 @@
+"""Who may import whom. Arrows point one way: napari_ultralight -> ultralightunet <- slicer_extension."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from importlib.metadata import packages_distributions, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+QT_BINDINGS = {"PyQt5", "PyQt6", "PySide2", "PySide6"}
+NAPARI = {"app_model", "magicgui", "napari", "napari_ultralight", "npe2", "qtpy", "superqt", "vispy"}
+SLICER = {"UltraLightSegmenter", "UltraLightSegmenterLib", "ctk", "mrml", "qt", "slicer", "vtk", "vtkmodules"}
+NOT_AT_RUN_TIME = {"benchmarks", "matplotlib", "nilearn", "pytest", "tests", "training"}
+TENSORS = {"monai", "openvino", "safetensors", "torch"}
+
+FORBIDDEN = {
+    "ultralightunet": QT_BINDINGS | NAPARI | SLICER | NOT_AT_RUN_TIME,
+    "napari_ultralight": QT_BINDINGS | SLICER | NOT_AT_RUN_TIME | TENSORS,
+    "slicer_extension": QT_BINDINGS | NAPARI | (NOT_AT_RUN_TIME - {"pytest"}),
+}
+"""By folder: what no file in it may import, anywhere in the file."""
+
+MAY_IMPORT_TORCH_AT_ONCE = (
+    "ultralightunet/bundles/*.py",
+    "ultralightunet/checkpoints.py",
+    "ultralightunet/engines/torch_engine.py",
+    "ultralightunet/losses.py",
+    "ultralightunet/networks/*.py",
+    "ultralightunet/retraining/*.py",
+    "ultralightunet/training.py",
+    "ultralightunet/training/*.py",
+)
+"""The core's files that need torch for whatever they do; every other one imports it, if at all, inside a function."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import statement.
+
+    Attributes:
+        package: the top-level package, "" for a relative import.
+        module: the dotted name.
+        line: where it stands.
+        at_once: whether importing the file runs it.
+    """
+
+    package: str
+    module: str
+    line: int
+    at_once: bool
+
+
+def imports_of(path: Path) -> Iterator[Import]:
+    """Every import in a file that is ever run: those under `if TYPE_CHECKING` are not."""
+    yield from _imports_in(ast.parse(path.read_text(encoding="utf-8")), at_once=True)
+
+
+def _imports_in(node: ast.AST, *, at_once: bool) -> Iterator[Import]:
+    if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+        for child in node.orelse:
+            yield from _imports_in(child, at_once=at_once)
+        return
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield Import(alias.name.split(".")[0], alias.name, node.lineno, at_once)
+    elif isinstance(node, ast.ImportFrom):
+        module = node.module or ""
+        yield Import("" if node.level else module.split(".")[0], module, node.lineno, at_once)
+    elif isinstance(node, ast.Call) and (module := _imported_by_call(node)):
+        yield Import(module.split(".")[0], module, node.lineno, at_once)
+    inside = at_once and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    for child in ast.iter_child_nodes(node):
+        yield from _imports_in(child, at_once=inside)
+
+
+def _imported_by_call(node: ast.Call) -> str:
+    """The module of `import_module("module")` and its like, "" for any other call or a relative name."""
+    if ast.unparse(node.func) not in ("__import__", "import_module", "importlib.import_module") or not node.args:
+        return ""
+    first = node.args[0]
+    module = first.value if isinstance(first, ast.Constant) else ""
+    return module if isinstance(module, str) and not module.startswith(".") else ""
+
+
+def files_in(folder: str) -> list[Path]:
+    """The Python files of a folder, less what an editable install links into it."""
+    return sorted(path for path in (ROOT / folder).rglob("*.py") if "sample_data" not in path.parts)
+
+
+def name_of(path: Path) -> str:
+    """The path inside the repository, with slashes."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def imported_by_a_fresh_process(*modules: str) -> set[str]:
+    """Top-level packages that are loaded after importing `modules` and nothing else."""
+    code = f"import sys, {', '.join(modules)}; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"
+    return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT).stdout.split())
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_a_folder_imports_nothing_that_belongs_to_another(folder: str) -> None:
+    if folder == "slicer_extension" and not (ROOT / folder).exists():
+        pytest.skip("there is no Slicer extension yet")
+    files = files_in(folder)
+    assert files
+    wrong = [
+        f"{name_of(path)}:{found.line} imports {found.module}"
+        for path in files
+        for found in imports_of(path)
+        if found.package in FORBIDDEN[folder]
+    ]
+    assert wrong == []
+
+
+def test_only_files_that_work_with_torch_import_it_at_once() -> None:
+    wrong = [
+        f"{name_of(path)}:{found.line} imports {found.module}"
+        for path in files_in("ultralightunet")
+        if not any(fnmatch(name_of(path), pattern) for pattern in MAY_IMPORT_TORCH_AT_ONCE)
+        for found in imports_of(path)
+        if found.at_once and found.package in {"torch", "monai"}
+    ]
+    assert wrong == []
+
+
+def test_the_slicer_extension_imports_no_torch_at_once() -> None:
+    files = files_in("slicer_extension")
+    if not files:
+        pytest.skip("there is no Slicer extension yet")
+    wrong = [
+        f"{name_of(path)}:{found.line} imports {found.module}"
+        for path in files
+        for found in imports_of(path)
+        if found.at_once and found.package in TENSORS
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", ["ultralightunet", "napari_ultralight"])
+def test_every_package_that_is_imported_is_declared_in_setup_py(package: str) -> None:
+    declared = {canonicalize_name(Requirement(text).name) for text in requires("napari-ultralight") or []}
+    distributions = packages_distributions()
+    wrong = [
+        f"{name_of(path)}:{found.line} imports {found.module}"
+        for path in files_in(package)
+        for found in imports_of(path)
+        if found.package not in sys.stdlib_module_names | {"", "ultralightunet", "napari_ultralight"}
+        and not declared & {canonicalize_name(name) for name in distributions.get(found.package, ())}
+    ]
+    assert wrong == []
+
+
+def test_what_is_imported_before_the_first_segment_holds_no_torch() -> None:
+    loaded = imported_by_a_fresh_process("ultralightunet", "ultralightunet.cli", "ultralightunet.io", "ultralightunet.session")
+    assert "ultralightunet" in loaded
+    assert not loaded & {"torch", "monai", "openvino_telemetry", *QT_BINDINGS, *NAPARI}
+
+
+def test_opening_the_dock_loads_neither_torch_nor_openvino() -> None:
+    modules = [name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in files_in("napari_ultralight")]
+    loaded = imported_by_a_fresh_process(*modules)
+    assert "napari_ultralight" in loaded
+    assert not loaded & {"torch", "monai", "openvino", "openvino_telemetry"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import torch.nn", [("torch", True)]),
+        ("def f():\n    from torch import nn", [("torch", False)]),
+        ("if TYPE_CHECKING:\n    import torch\nelse:\n    import monai", [("monai", True)]),
+        ("class A:\n    import torch", [("torch", True)]),
+        ("try:\n    import qtpy\nexcept ImportError:\n    pass", [("qtpy", True)]),
+        ("importlib.import_module('torch')", [("torch", True)]),
+        ("from ..volume import Volume", [("", True)]),
+    ],
+)
+def test_imports_are_found_wherever_they_stand(tmp_path: Path, text: str, expected: list[tuple[str, bool]]) -> None:
+    path = tmp_path / "example.py"
+    path.write_text(text, encoding="utf-8")
+    assert [(found.package, found.at_once) for found in imports_of(path)] == expected
