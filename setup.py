@@ -81,6 +81,7 @@ BASE = [
     "npe2 >= 0.7.7",
     "numpy >= 1.26",
     "openvino >= 2025.4",
+    "Pillow >= 10.1",
     "platformdirs >= 4",
     "qtpy >= 2.4",
     "safetensors >= 0.4.3",
@@ -90,7 +91,7 @@ BASE = [
     "tqdm >= 4.66",
 ]
 EXTRAS = {
-    "napari": ["napari[pyside6] >= 0.9"],
+    "napari": ["napari[pyside6] >= 0.9", "app-model >= 0.3"],
     "train": ["torch >= 2.4", "monai >= 1.4"],
     "dicom": ["pydicom >= 3", "highdicom >= 0.25"],
     "test": [

@@ -1,10 +1,11 @@
 """The table of classes: name, colour and volume of each label of the labels layer in use."""
 
+# mypy: disallow-subclassing-any=False, disable-error-code="import-untyped"
+
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from napari.layers import Labels
 from napari.qt.threading import WorkerBase
 from qtpy.QtCore import Qt, QTimer
@@ -12,6 +13,7 @@ from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
 from ultralightunet.models import LabelClass
+from ultralightunet.volume import Segmentation
 
 from ._grid import KEY
 from ._layers import attributes_of, classes_of, segmentation_of
@@ -23,7 +25,7 @@ PAUSE_MS = 300
 COLOR, NAME, AMOUNT = range(3)
 
 
-class ClassTable(QWidget):  # type: ignore[misc]
+class ClassTable(QWidget):
     """Shows the labels layer that is selected in the viewer, as long as this plugin made it.
 
     Clicking a row selects that label for napari's brush. Amounts follow what is painted; they are counted on another thread.
@@ -82,7 +84,6 @@ class ClassTable(QWidget):  # type: ignore[misc]
 
     def close_down(self) -> None:
         """Let go of the viewer, whose events outlive this widget."""
-        self._pause.stop()
         self._follow_events(connect=False)
         self._viewer.layers.selection.events.active.disconnect(self._follow_selection)
         self._viewer.layers.events.removed.disconnect(self._forget_removed)
@@ -138,17 +139,17 @@ class ClassTable(QWidget):  # type: ignore[misc]
     def _count_finished(self) -> None:
         self._counter = None
 
-    def _counted(self, result: tuple[Any, tuple[LabelClass, ...], dict[int, int], float | None]) -> None:
-        layer, classes, counts, voxel_ml = result
+    def _counted(self, result: _Counted) -> None:
+        layer, segmentation, counts, volumes = result
         if layer is not self._layer:
             self._changed()
             return
-        in_pixels = "Pixels" if np.squeeze(layer.data).ndim == 2 else "Voxels"
-        self._table.setHorizontalHeaderItem(AMOUNT, QTableWidgetItem(in_pixels if voxel_ml is None else "Volume (ml)"))
-        self._fill(classes, counts, voxel_ml)
+        unit = "Volume (ml)" if volumes is not None else "Pixels" if segmentation.labels.ndim == 2 else "Voxels"
+        self._table.setHorizontalHeaderItem(AMOUNT, QTableWidgetItem(unit))
+        self._fill(segmentation.classes, counts, volumes)
         self._select_row()
 
-    def _fill(self, classes: tuple[LabelClass, ...], counts: dict[int, int] | None, voxel_ml: float | None = None) -> None:
+    def _fill(self, classes: tuple[LabelClass, ...], counts: dict[int, int] | None, volumes: dict[int, float] | None = None) -> None:
         named = {c.index: c for c in classes if c.index}
         labels = [*named, *sorted(set(counts or ()) - set(named))]
         self._table.blockSignals(True)
@@ -156,10 +157,7 @@ class ClassTable(QWidget):  # type: ignore[misc]
         for row, label in enumerate(labels):
             known = named.get(label)
             count = counts.get(label, 0) if counts is not None else None
-            if count is None:
-                amount = "…"
-            else:
-                amount = f"{count:,}" if voxel_ml is None else f"{count * voxel_ml:,.2f}"
+            amount = "…" if count is None else f"{count:,}" if volumes is None else f"{volumes.get(label, 0.0):,.2f}"
             name = known.name if known else f"label {label}"
             tip = f"Label {label}: click to paint {name}"
             if known and known.snomed:
@@ -185,7 +183,9 @@ class ClassTable(QWidget):  # type: ignore[misc]
         self._table.setItem(row, column, item)
 
     def _item(self, row: int, column: int) -> QTableWidgetItem:
-        return self._table.item(row, column)
+        item = self._table.item(row, column)
+        assert item is not None
+        return item
 
     def _use_row(self, row: int, *_: int) -> None:
         if self._layer is None or row < 0:
@@ -204,8 +204,11 @@ class ClassTable(QWidget):  # type: ignore[misc]
         self._table.blockSignals(False)
 
 
-class _Counter(WorkerBase):  # type: ignore[misc]
-    """Counts a layer's labels on a thread; returns (layer, classes, voxels by label, ml of one voxel or None)."""
+_Counted = tuple[Any, Segmentation, dict[int, int], dict[int, float] | None]
+
+
+class _Counter(WorkerBase):
+    """Counts a layer's labels on a thread; returns (layer, what it holds, voxels by label, millilitres by label or None)."""
 
     def __init__(self, layer: Any) -> None:
         super().__init__()
@@ -213,11 +216,10 @@ class _Counter(WorkerBase):  # type: ignore[misc]
         self._data = layer.data
         self._attributes = attributes_of(layer)
 
-    def work(self) -> tuple[Any, tuple[LabelClass, ...], dict[int, int], float | None]:
+    def work(self) -> _Counted:
+        """Runs on the thread."""
         segmentation = segmentation_of(self._data, self._attributes)
-        counts = segmentation.counts()
-        has_volume = segmentation.has_spacing and segmentation.labels.ndim == 3
-        return self._layer, segmentation.classes, counts, float(np.prod(segmentation.spacing)) / 1000 if has_volume else None
+        return self._layer, segmentation, segmentation.counts(), segmentation.volumes_ml()
 
 
 def _make_table() -> QTableWidget:
@@ -241,4 +243,7 @@ def _make_table() -> QTableWidget:
 def _swatch(rgba: Any) -> QIcon:
     pixmap = QPixmap(16, 16)
     pixmap.fill(QColor(*(round(float(value) * 255) for value in (rgba if rgba is not None else (0, 0, 0, 0)))))
-    return QIcon(pixmap)
+    icon = QIcon(pixmap)
+    # Qt would tint the colour in a selected row.
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon

@@ -1,5 +1,7 @@
 """Between napari's layers and the core's volumes. Touches no Qt."""
 
+# mypy: disable-error-code="import-untyped"
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -119,7 +121,9 @@ def segmentation_of(data: Any, attributes: Mapping[str, Any], others: Iterable[A
     grid = Grid.from_metadata(attributes.get("metadata", {}), array.shape) or _covered_grid(array.shape, attributes, others)
     if grid is None:
         dims = min(array.ndim, 3)
-        grid = foreign_grid(array.shape[-dims:], _matrix_of_attributes(attributes, array.ndim)[-dims - 1 :, -dims - 1 :], attributes.get("units"))
+        grid = foreign_grid(
+            array.shape[-dims:], _matrix_of_attributes(attributes, array.ndim)[-dims - 1 :, -dims - 1 :], attributes.get("units")
+        )
     if array.ndim != len(grid.shape):
         raise InputError(f"expected labels of {len(grid.shape)} axes, found {array.ndim}; save the labels of one time point")
     facts = attributes.get("metadata", {}).get(KEY, {})
@@ -136,7 +140,13 @@ def segmentation_of(data: Any, attributes: Mapping[str, Any], others: Iterable[A
 
 def attributes_of(layer: Any) -> dict[str, Any]:
     """What `segmentation_of` needs to know of a layer beside its data."""
-    return {"metadata": layer.metadata, "scale": layer.scale, "translate": layer.translate, "units": layer.units, "affine": layer.affine.affine_matrix}
+    return {
+        "metadata": layer.metadata,
+        "scale": layer.scale,
+        "translate": layer.translate,
+        "units": layer.units,
+        "affine": layer.affine.affine_matrix,
+    }
 
 
 def classes_of(facts: Mapping[str, Any]) -> tuple[LabelClass, ...]:

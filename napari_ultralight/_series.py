@@ -73,8 +73,8 @@ def _volumes(path: Path, series: str | None, first: Volume) -> NDArray[Any]:
 
 def _nifti_volumes(path: Path) -> NDArray[Any]:
     """All volumes (t, k, j, i) in one pass: a compressed file would be unpacked anew for each of them."""
-    image = nib.load(path)
-    array = np.asanyarray(image.dataobj)
+    image: Any = nib.load(path)
+    array: NDArray[Any] = np.asanyarray(image.dataobj)
     if array.dtype == np.float64 and image.header.get_data_dtype() != np.float64:
         array = array.astype(np.float32)
     return array.reshape((*array.shape[:3], -1), order="F").T

@@ -1,5 +1,7 @@
 """Segmenting on a thread of its own."""
 
+# mypy: disallow-subclassing-any=False, disable-error-code="import-untyped"
+
 from __future__ import annotations
 
 import logging
@@ -8,7 +10,7 @@ from typing import Any
 
 from napari.qt.threading import WorkerBase, WorkerBaseSignals
 from napari.utils.notifications import notification_manager, show_error
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 
 from ultralightunet.errors import UltraLightError
 from ultralightunet.events import Progress
@@ -20,7 +22,7 @@ from ._layers import Picture
 logger = logging.getLogger(__name__)
 
 _WORDS_OF_THE_DOCK = {
-    "--nan-fill V, e.g. 0": "“Fill missing with” under Options",
+    "fill them with --nan-fill V, e.g. 0": "tick “Fill missing with” under Options",
     "--nan-fill": "“Fill missing with” under Options",
     "--volume-index N": "the time slider",
     "--volume-index": "the time slider",
@@ -34,7 +36,7 @@ class SegmentSignals(WorkerBaseSignals):
     progressed = Signal(object)
 
 
-class SegmentWorker(WorkerBase):  # type: ignore[type-arg]
+class SegmentWorker(WorkerBase):
     """Segments one picture; `quit()` cancels within one window.
 
     Signals: `progressed(Progress)`, then `returned(Segmentation)` unless cancelled, or `errored(Exception)`; always `finished()`.
@@ -60,14 +62,20 @@ class SegmentWorker(WorkerBase):  # type: ignore[type-arg]
         return None
 
 
-def show_failure(error: Exception) -> None:
-    """Tell the user: one sentence where we know what is wrong, else whatever there is, with its traceback a click away."""
+def show_failure(error: Exception) -> str:
+    """Tell the user: one sentence where we know what is wrong, else whatever there is, with its traceback a click away.
+
+    Returns:
+        What was said.
+    """
     if isinstance(error, UltraLightError):
-        show_error(in_words_of_the_dock(str(error)))
-        return
+        message = in_words_of_the_dock(str(error))
+        show_error(message)
+        return message
     logger.error("unexpected failure", exc_info=error)
     arguments: tuple[Any, ...] = (type(error), error, error.__traceback__)
     notification_manager.receive_error(*arguments)
+    return f"Unexpected failure: {error}"
 
 
 def in_words_of_the_dock(message: str) -> str:

@@ -1,5 +1,7 @@
 """Labels out of napari, on the grid of the image that they were made on."""
 
+# mypy: disable-error-code="import-untyped"
+
 from __future__ import annotations
 
 from collections.abc import Mapping

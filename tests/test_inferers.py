@@ -102,7 +102,13 @@ def test_memory_does_not_grow_with_classes_times_volume() -> None:
 
 def test_closing_stops_after_the_window_at_hand() -> None:
     engine = OneHot(2)
-    work = label_image(engine, np.zeros((1, 96, 96, 96), np.float32), np.zeros((96, 96, 96), np.uint8), Tiling.plan((96,) * 3, (32,) * 3, whole=0, step=0.5), 2)
+    work = label_image(
+        engine,
+        np.zeros((1, 96, 96, 96), np.float32),
+        np.zeros((96, 96, 96), np.uint8),
+        Tiling.plan((96,) * 3, (32,) * 3, whole=0, step=0.5),
+        2,
+    )
     next(work)
     next(work)
     work.close()

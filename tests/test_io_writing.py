@@ -194,8 +194,10 @@ def test_an_image_is_not_replaced_by_its_labels(tmp_path: Path) -> None:
     path = write_nii(tmp_path / "scan.nii", np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
     volume = read_image(path)
     before = path.read_bytes()
-    with pytest.raises(OutputError, match="labels would replace the image"):
-        write_labels(Segmentation(volume.array, volume.affine, source=volume.source), tmp_path / "sub" / ".." / "scan.nii")
+    (tmp_path / "link.nii").hardlink_to(path)
+    for name in ("scan.nii", "sub/../scan.nii", "link.nii"):
+        with pytest.raises(OutputError, match="labels would replace the image"):
+            write_labels(Segmentation(volume.array, volume.affine, source=volume.source), tmp_path / name)
     assert path.read_bytes() == before
 
 
@@ -305,7 +307,7 @@ def test_reading_labels_accepts_whole_numbers_only(tmp_path: Path) -> None:
     assert found.labels.dtype == np.uint8
     np.testing.assert_array_equal(found.labels, labels)
     np.testing.assert_allclose(found.affine, affine, atol=1e-5)
-    assert read_labels(write_nii(tmp_path / "many.nii", (labels * 1000).astype(np.int32))).labels.dtype == np.uint16
+    assert read_labels(write_nii(tmp_path / "many.nii", labels.astype(np.int32) * 1000)).labels.dtype == np.uint16
     for name, array in {
         "fraction": labels + 0.5,
         "negative": labels.astype(np.int16) - 1,

@@ -1,7 +1,8 @@
 """Makes the `brain` model: `python training/brain.py --data DIR --output DIR`; goes on from its last checkpoint.
 
 Learns from images synthesised from label maps of whole heads (see `synthesis.py`). Two of the twenty heads are
-kept for validation, on images that are the same at every validation.
+kept for validation, on images that are the same at every validation. At the end, or with `--export-only` at any time, the
+model folder is written to `ultralightunet/shipped/brain` with its measured scores.
 """
 
 from __future__ import annotations
@@ -10,16 +11,26 @@ import argparse
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from export import export
 from synthesis import HeadSynthesizer, load_head_maps
 from torch import nn
 
-from ultralightunet.events import Epoch
+import ultralightunet as ulu
+from ultralightunet.architecture import VARIANTS, Architecture
+from ultralightunet.events import Epoch, finish
+from ultralightunet.io import read_image, read_labels
 from ultralightunet.losses import dice_cross_entropy
+from ultralightunet.metrics import dice
+from ultralightunet.models import LabelClass, Model
 from ultralightunet.networks import UltraLightUNet
 from ultralightunet.training import Plan, fit
+from ultralightunet.volume import Volume
 
+ROOT = Path(__file__).parent.parent
 SPACING = 2.0
 SIZE = (96, 96, 96)
 TRAINING_HEADS, VALIDATION_HEADS = range(1, 19), range(19, 21)
@@ -48,6 +59,73 @@ def validator(synthesizer: HeadSynthesizer, count: int):
     return validate
 
 
+def measured(model: Model, validation: HeadSynthesizer, count: int) -> dict[str, Any]:
+    """Scores for the card: the two held-out heads as synthesised images, and one real head, each as a user would run it."""
+    session = ulu.Session()
+
+    def labels_of(image: Volume) -> np.ndarray:
+        return finish(session.segment(image, ulu.Request(model))).labels
+
+    synthetic = []
+    for number in range(count):
+        image, target = validation(1000 + number)
+        affine = np.diag([SPACING, SPACING, SPACING, 1.0])
+        found, expected = labels_of(Volume(image[0].numpy(), affine)), target.numpy()
+        synthetic.append([dice(found == 1, expected == 1), dice(found == 2, expected == 2), dice(found > 0, expected > 0)])
+    brain, csf, both = np.mean(synthetic, axis=0).round(4).tolist()
+    found = labels_of(read_image(ROOT / "sample_data" / "colin27_t1.nii.gz"))
+    reference = read_labels(ROOT / "sample_data" / "colin27_brain_mask.nii.gz").labels > 0
+    return {
+        "Dice on synthesised images of 2 held-out heads": {"images": count, "brain": brain, "csf": csf, "both": both},
+        "Dice on Colin27 against the automatic mask ch2bet": {
+            "images": 1,
+            "brain": round(dice(found == 1, reference), 4),
+            "both": round(dice(found > 0, reference), 4),
+        },
+    }
+
+
+def exported(options: argparse.Namespace, validation: HeadSynthesizer) -> Model:
+    """Write the model folder from the checkpoint."""
+    step = torch.load(options.output / "checkpoint.pt", map_location="cpu", weights_only=True)["step"]
+    model = Model(
+        folder=options.export,
+        name="brain",
+        version="0.1.0",
+        title="Brain, and the fluid around it, in a head MRI of any contrast",
+        modality="MR",
+        architecture=Architecture(3, 1, 3, VARIANTS[options.variant], "instance"),
+        classes=(
+            LabelClass(0, "background", (0, 0, 0)),
+            LabelClass(1, "brain", (221, 130, 101), "12738006"),
+            LabelClass(2, "cerebrospinal fluid", (80, 160, 220), "65216001"),
+        ),
+        spacing=(SPACING,) * 3,
+        window=(128, 128, 128),
+        whole=4.2,
+        keep_largest=((1, 2),),
+        licence="Apache-2.0",
+        intended_use="Research use only, not a medical device. One head MRI of an adult at a time, with or without skull; "
+        "not for other modalities, not for diagnosis, not for measuring the effect of a treatment.",
+    )
+    metadata = {
+        "data_source": "20 head label maps of SynthSeg (Apache-2.0), of which 18 trained and 2 validated; no real image was trained on",
+        "references": [
+            "Rahman, Marculescu: MK-UNet: Multi-kernel Lightweight CNN for Medical Image Segmentation. ICCV Workshops 2025.",
+            "Billot et al.: SynthSeg. Medical Image Analysis 2023. doi 10.1016/j.media.2023.102789",
+        ],
+        "changelog": {"0.1.0": f"trained for {step} steps of one 96x96x96 image at 2 mm"},
+    }
+    return export(
+        options.output / "checkpoint.pt",
+        options.export,
+        model,
+        measure=lambda written: measured(written, validation, 20),
+        licence_file="synthseg-apache-2.0.txt",
+        metadata=metadata,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with head_NN.nii.gz and labels.json")
@@ -56,6 +134,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--variant", default="S")
+    parser.add_argument("--export", type=Path, default=ROOT / "ultralightunet" / "shipped" / "brain", help="the model folder")
+    parser.add_argument("--export-only", action="store_true", help="write the model folder from the last checkpoint, as it is")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(options.threads)
@@ -66,6 +146,9 @@ def main() -> None:
         )
         for heads, seed, share in ((TRAINING_HEADS, 1, t1_share), (VALIDATION_HEADS, 2, lambda number: float(number % 2)))
     )
+    if options.export_only:
+        logging.info("%s", dict(exported(options, validation).scores))
+        return
     network = UltraLightUNet(spatial_dims=3, in_channels=1, out_channels=3, variant=options.variant, norm="instance")
     plan = Plan(steps=options.steps, batch_size=1, learning_rate=2e-3, every=200)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -83,6 +166,7 @@ def main() -> None:
         logging.info("step %d of %d loss %.4f %s %.0f s", event.step, event.steps, event.loss, event.scores, event.seconds)
         with log.open("a") as file:
             file.write(json.dumps({"step": event.step, "loss": event.loss, **event.scores, "seconds": event.seconds}) + "\n")
+    logging.info("%s", dict(exported(options, validation).scores))
 
 
 if __name__ == "__main__":

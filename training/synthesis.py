@@ -116,7 +116,10 @@ class HeadSynthesizer:
         classes = heads.tissue_class
         self.target = (classes if target_of_class is None else target_of_class[classes]).to(torch.uint8)
         self.in_brain = classes > 0
-        prior = [T1_MEANS.get(heads.class_names[c], T1_MEANS_OUTSIDE.get(v, -1.0)) for c, v in zip(classes.tolist(), heads.tissue_value.tolist(), strict=True)]
+        prior = [
+            T1_MEANS.get(heads.class_names[c], T1_MEANS_OUTSIDE.get(v, -1.0))
+            for c, v in zip(classes.tolist(), heads.tissue_value.tolist(), strict=True)
+        ]
         self.t1 = torch.tensor(prior)
         self.csf = torch.tensor([heads.class_names[c] == "extra-ventricular CSF" for c in classes])
 

@@ -52,9 +52,7 @@ class Architecture:
     def stages(self) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
         """Widths (in, out) of the five encoder stages and of the five decoder stages."""
         widths, back = self.channels, self.channels[::-1]
-        return tuple(zip((self.in_channels, *widths[:-1]), widths, strict=True)), tuple(
-            zip(back, (*back[1:], widths[0]), strict=True)
-        )
+        return tuple(zip((self.in_channels, *widths[:-1]), widths, strict=True)), tuple(zip(back, (*back[1:], widths[0]), strict=True))
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every weight in a model file, as in `UltraLightUNet.state_dict()` less the batch counters."""

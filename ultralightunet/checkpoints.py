@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import pickle
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,28 @@ import numpy as np
 from .architecture import Architecture
 from .errors import ModelError
 from .models import Intensity, LabelClass, Model, write_model
+
+_DAMAGE = (
+    pickle.UnpicklingError,
+    struct.error,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What PyTorch's reader raises for files that are not what they should be."""
+
+_TELLING = ("encoder.0.expand.0.weight", "head.weight", *(f"encoder.{n}.project.0.weight" for n in range(5)))
+"""The weights whose shapes tell the architecture."""
+
+_WHOLE = "give the whole state_dict of one of the authors' networks"
 
 
 def import_checkpoint(
@@ -50,7 +73,7 @@ def import_checkpoint(
         converted = convert_official_state_dict(_state_dict(file))
     except ValueError as error:
         raise ModelError(f"{file}: {error}") from error
-    weights = {key: value.float().cpu().numpy() for key, value in converted.items() if not key.endswith("num_batches_tracked")}
+    weights = {key: value.detach().float().cpu().numpy() for key, value in converted.items() if not key.endswith("num_batches_tracked")}
     architecture = _architecture(file, weights)
     count = max(1, architecture.out_channels - 1)
     if classes and len(classes) != count:
@@ -94,7 +117,7 @@ def _state_dict(file: Path) -> Mapping[str, Any]:
         if file.suffix == ".safetensors":
             return safetensors.torch.load_file(file)
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except (safetensors.SafetensorError, *_DAMAGE) as error:
         raise ModelError(
             f"expected a safetensors file or a PyTorch file with nothing but tensors, found something else in {file}; "
             "files with code in them are never run: save the state_dict alone with torch.save and try again"
@@ -102,15 +125,29 @@ def _state_dict(file: Path) -> Mapping[str, Any]:
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
-    if not isinstance(content, Mapping) or not content or not all(isinstance(v, torch.Tensor) for v in content.values()):
-        raise ModelError(f"expected a state_dict (names and tensors) in {file}, found {type(content).__name__}")
+    if not isinstance(content, Mapping) or not content or not all(isinstance(k, str) for k in content):
+        raise ModelError(f"expected a state_dict (names and tensors) in {file}, found {type(content).__name__}; save model.state_dict()")
+    for key, value in content.items():
+        plain = isinstance(value, torch.Tensor) and value.layout == torch.strided
+        if not plain or value.is_complex() or value.is_meta or value.is_quantized:
+            raise ModelError(f"expected a plain tensor of real numbers for {key!r} in {file}, found another thing; save model.state_dict()")
     return content
 
 
 def _architecture(file: Path, weights: Mapping[str, np.ndarray[Any, Any]]) -> Architecture:
     try:
-        widths = tuple(int(weights[f"encoder.{n}.project.0.weight"].shape[0]) for n in range(5))
-        first, head = weights["encoder.0.expand.0.weight"], weights["head.weight"]
+        first, head, *projections = (weights[name] for name in _TELLING)
     except KeyError as error:
-        raise ModelError(f"expected all five encoder stages and the head (out4) in {file}, found no {error}") from error
-    return Architecture(first.ndim - 2, int(first.shape[1]), int(head.shape[0]), widths, "batch")
+        raise ModelError(f"expected all five encoder stages and the head (out4) in {file}, found no {error}; {_WHOLE}") from error
+    if any(kernel.ndim != 4 or 0 in kernel.shape for kernel in (first, head, *projections)):
+        raise ModelError(f"expected the kernels of a 2D network in {file}, found others; {_WHOLE}")
+    architecture = Architecture(2, int(first.shape[1]), int(head.shape[0]), tuple(int(p.shape[0]) for p in projections), "batch")
+    expected = architecture.parameter_shapes()
+    found = {name: values.shape for name, values in weights.items()}
+    if expected != found:
+        wrong = next(name for name in {**expected, **found} if expected.get(name) != found.get(name))
+        raise ModelError(
+            f"expected in {file} the authors' network with widths {list(architecture.channels)}, found (by our names) {wrong} with shape "
+            f"{found.get(wrong, 'absent')} in place of {expected.get(wrong, 'absent')}; {_WHOLE}"
+        )
+    return architecture

@@ -54,15 +54,17 @@ class Tiling:
             starts.append(tuple(round(room * number / max(1, count - 1)) for number in range(count)))
         return cls(grid, window, tuple(starts))
 
+    def permuted(self, order: tuple[int, ...]) -> Tiling:
+        """The same windows with the axes in another order."""
+        return Tiling(*(tuple(part[axis] for axis in order) for part in (self.grid, self.window, self.starts)))  # type: ignore[arg-type]
+
     @property
     def count(self) -> int:
         """Number of windows."""
         return int(np.prod([len(s) for s in self.starts]))
 
 
-def label_image(
-    engine: Engine, image: Array, out: Array, tiling: Tiling, out_channels: int
-) -> Generator[tuple[int, int], None, None]:
+def label_image(engine: Engine, image: Array, out: Array, tiling: Tiling, out_channels: int) -> Generator[tuple[int, int], None, None]:
     """Label `out` from a prepared image; yields (windows done, windows in all) after each window.
 
     Args:
@@ -75,7 +77,8 @@ def label_image(
     # The longest axis comes first: it is the one that is worked along, so the cross-section that is kept is the smallest.
     order = tuple(sorted(range(len(tiling.grid)), key=lambda axis: (-tiling.grid[axis], axis)))
     image = image.transpose(0, *(axis + 1 for axis in order))
-    grid, window, starts = (tuple(part[axis] for axis in order) for part in (tiling.grid, tiling.window, tiling.starts))
+    tiling = tiling.permuted(order)
+    grid, window, starts = tiling.grid, tiling.window, tiling.starts
     assembler = _Assembler(out.transpose(order), grid)
     back = tuple(np.argsort(order))
     margins = [(0, max(0, w - n)) for n, w in zip(grid, window, strict=True)]
@@ -114,7 +117,7 @@ def label_image(
 def _run(engine: Engine, patch: Array, order: tuple[int, ...], back: tuple[int, ...]) -> Array:
     """The network sees axes in their own order, not in the order in which the windows are worked through."""
     natural = patch.transpose(0, *(axis + 1 for axis in back))
-    logits = engine(np.ascontiguousarray(natural)[None])[0]
+    logits: Array = engine(np.ascontiguousarray(natural)[None])[0]
     return logits.transpose(0, *(axis + 1 for axis in order))
 
 

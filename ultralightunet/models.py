@@ -1,8 +1,8 @@
 """A model is a folder: read, checked, written, listed, installed.
 
-    NAME/configs/metadata.json    MONAI's bundle schema, with our own facts under "ultralight"
-    NAME/models/model.safetensors the only weight file, half precision
-    NAME/LICENSE
+NAME/configs/metadata.json    MONAI's bundle schema, with our own facts under "ultralight"
+NAME/models/model.safetensors the only weight file, half precision
+NAME/LICENSE
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from .architecture import Architecture
 from .errors import ModelError, OutputError
 from .home import home
+from .model_checks import check_facts
 
 SCHEMA_VERSION = 1
 """Version of the facts under "ultralight" in metadata.json; a folder with a higher one is refused with a word on updating."""
@@ -152,16 +153,19 @@ def load_model(model: str | Path | Model) -> Model:
     """
     if isinstance(model, Model):
         return model
-    if Path(model).is_dir():
+    # A folder that only happens to be called like a model, one of scans say, does not hide the model.
+    if os.path.isfile(Path(model) / METADATA):
         return read_model(Path(model))
     name, _, version = str(model).partition("@")
     known = list_models()
     named = [m for m in known if m.name == name]
     if version:
         named = [m for m in named if m.version == version]
+    if not named and os.path.isdir(model):
+        return read_model(Path(model))
     if not named:
         raise ModelError(
-            f"expected a model folder or one of {', '.join(sorted({m.name for m in known})) or 'no installed models'}, "
+            f"expected a model folder or an installed model ({', '.join(sorted({m.id for m in known})) or 'there is none'}), "
             f"found {str(model)!r}; `ultralight models` lists them"
         )
     return next((m for m in named if m.version == _current_version(name)), named[0])
@@ -172,11 +176,10 @@ def list_models() -> list[Model]:
     found = []
     folders = [*sorted(SHIPPED.glob("*")), *sorted(_installed().glob("*/*"))]
     for folder in folders:
-        if (folder / METADATA).exists():
-            try:
-                found.append(read_model(folder))
-            except ModelError:
-                continue
+        try:
+            found.append(read_model(folder))
+        except ModelError:
+            continue
     return found
 
 
@@ -192,9 +195,10 @@ def install_model(folder: Path) -> Model:
     target = _installed() / model.name / model.version
     if target.exists():
         present = read_model(target)
-        if present.sha256 != model.sha256:
+        if present.metadata != model.metadata:
+            other = "facts" if present.sha256 == model.sha256 else "weights"
             raise ModelError(
-                f"{model.id} is installed already with other weights; give the new model another version in its configs/metadata.json"
+                f"{model.id} is installed already with other {other}; give the new model another version in its configs/metadata.json"
             )
         return present
     try:
@@ -218,12 +222,12 @@ def read_model(folder: Path) -> Model:
         metadata = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(f"expected a model folder with {METADATA}, found none in {folder}; give the folder that holds it") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"expected JSON in {path}, found a damaged file ({error}); copy the model again") from error
     try:
         return _parsed(folder, metadata)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"expected UltraLight's facts in {path}, found a fault: {error!r}; export the model again") from error
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
+        raise ModelError(f"expected UltraLight's facts in {path}, found a fault: {_said(error)}; export the model again") from error
 
 
 def write_model(
@@ -244,16 +248,25 @@ def write_model(
         metadata: further fields of MONAI's bundle schema, e.g. "references" or "data_source".
 
     Raises:
-        ModelError: if the folder exists, or the weights do not fit the architecture.
+        ModelError: if the folder exists, the facts contradict themselves, or the weights do not fit the architecture.
         OutputError: if it cannot be written.
     """
-    if folder.exists():
+    if os.path.lexists(folder):
         raise ModelError(f"expected a new folder, found {folder}; models are never rewritten, choose another name or version")
-    _check_shapes(model, weights)
-    halves = {name: np.ascontiguousarray(values, dtype=np.float16) for name, values in weights.items()}
+    _check_shapes(model, weights, "give the weights of that network")
+    with np.errstate(over="ignore"):
+        halves = {name: np.ascontiguousarray(values, dtype=np.float16) for name, values in weights.items()}
     if not all(np.isfinite(values).all() for values in halves.values()):
-        raise ModelError("expected weights that half precision can hold, found infinite or missing values; train with a lower learning rate")
+        raise ModelError(
+            "expected weights that half precision can hold, found infinite or missing values; train with a lower learning rate"
+        )
     blob = safetensors.numpy.save(halves)
+    facts = _facts(model, hashlib.sha256(blob).hexdigest(), dict(metadata or {}))
+    try:
+        text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
+        _parsed(folder, json.loads(text))
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
+        raise ModelError(f"expected facts that make a model, found a fault: {_said(error)}; correct it and write again") from error
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
@@ -261,9 +274,8 @@ def write_model(
             for path in (METADATA, WEIGHTS):
                 (beside / path).parent.mkdir(parents=True)
             (beside / WEIGHTS).write_bytes(blob)
-            (beside / "LICENSE").write_text(licence_text, encoding="utf-8")
-            facts = _facts(model, hashlib.sha256(blob).hexdigest(), dict(metadata or {}))
-            (beside / METADATA).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+            (beside / "LICENSE").write_text(licence_text, encoding="utf-8", errors="replace")
+            (beside / METADATA).write_text(text, encoding="utf-8")
             os.replace(beside, folder)
     except OSError as error:
         raise OutputError(f"the model could not be written to {folder}: {error}; choose a folder that can be written") from error
@@ -277,8 +289,11 @@ def _installed() -> Path:
 
 
 def _current_version(name: str) -> str | None:
-    pointer = _installed() / name / "current"
-    return pointer.read_text(encoding="utf-8").strip() if pointer.exists() else None
+    try:
+        return (_installed() / name / "current").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        # Nobody has chosen one, or the note of it is damaged.
+        return None
 
 
 def _parsed(folder: Path, metadata: dict[str, Any]) -> Model:
@@ -297,18 +312,10 @@ def _parsed(folder: Path, metadata: dict[str, Any]) -> Model:
         LabelClass(int(c["index"]), str(c["name"]), tuple(int(v) for v in c["color"]), str(c.get("snomed", "")))  # type: ignore[arg-type]
         for c in facts["classes"]
     )
-    if [c.index for c in classes] != list(range(max(2, architecture.out_channels))):
-        raise ValueError(f"{architecture.out_channels} output channels do not fit the classes {[c.index for c in classes]}")
-    if architecture.spatial_dims not in (2, 3) or architecture.norm not in ("batch", "instance") or len(architecture.channels) != 5:
-        raise ValueError(f"no such architecture: {architecture}")
-    window = tuple(int(v) for v in facts["window"])
-    if len(window) != architecture.spatial_dims or any(v < 32 or v % 32 for v in window):
-        raise ValueError(f"the window {window} is not {architecture.spatial_dims} multiples of 32")
     intensity = {**facts["intensity"]}
-    if intensity["rule"] not in ("percentile", "window", "scale"):
-        raise ValueError(f"unknown intensity rule {intensity['rule']!r}")
+    intensity.update({key: float(intensity[key]) for key in ("low", "high")})
     intensity.update({key: tuple(float(v) for v in intensity[key]) for key in ("mean", "std")})
-    return Model(
+    model = Model(
         folder=folder,
         name=str(facts["name"]),
         version=str(metadata["version"]),
@@ -318,7 +325,7 @@ def _parsed(folder: Path, metadata: dict[str, Any]) -> Model:
         classes=classes,
         spacing=tuple(float(v) for v in facts["spacing"]) if facts.get("spacing") else None,
         size=(int(facts["size"][0]), int(facts["size"][1])) if facts.get("size") else None,
-        window=window,
+        window=tuple(int(v) for v in facts["window"]),
         whole=float(facts.get("whole", 0)),
         intensity=Intensity(**intensity),
         keep_largest=tuple(tuple(int(v) for v in group) for group in facts.get("keep_largest", ())),
@@ -329,6 +336,8 @@ def _parsed(folder: Path, metadata: dict[str, Any]) -> Model:
         sha256=str(facts["sha256"]),
         metadata=metadata,
     )
+    check_facts(model)
+    return model
 
 
 def _facts(model: Model, sha256: str, extra: dict[str, Any]) -> dict[str, Any]:
@@ -415,13 +424,15 @@ def _read_weights(model: Model) -> dict[str, NDArray[Any]]:
         )
     try:
         weights = safetensors.numpy.load(blob)
-    except safetensors.SafetensorError as error:
+    except (safetensors.SafetensorError, LookupError, TypeError, ValueError) as error:
         raise ModelError(f"expected a safetensors file at {path}, found something else ({error}); copy the model folder again") from error
-    _check_shapes(model, weights)
+    _check_shapes(model, weights, "the model folder mixes two models, copy it again")
+    if not all(values.dtype.kind == "f" and np.isfinite(values).all() for values in weights.values()):
+        raise ModelError(f"expected weights that are finite numbers in {path}, found others; copy or export the model again")
     return dict(weights)
 
 
-def _check_shapes(model: Model, weights: Mapping[str, NDArray[Any]]) -> None:
+def _check_shapes(model: Model, weights: Mapping[str, NDArray[Any]], advice: str) -> None:
     expected = model.architecture.parameter_shapes()
     found = {name: tuple(values.shape) for name, values in weights.items()}
     if expected == found:
@@ -429,5 +440,9 @@ def _check_shapes(model: Model, weights: Mapping[str, NDArray[Any]]) -> None:
     wrong = next(name for name in {**expected, **found} if expected.get(name) != found.get(name))
     raise ModelError(
         f"the weights of {model.id} do not fit its metadata: expected {wrong} with shape {expected.get(wrong, 'absent')}, "
-        f"found {found.get(wrong, 'absent')}; the model folder mixes two models, copy it again"
+        f"found {found.get(wrong, 'absent')}; {advice}"
     )
+
+
+def _said(error: Exception) -> str:
+    return f"no {error}" if isinstance(error, KeyError) else str(error)

@@ -69,46 +69,47 @@ class Session:
             InputError: if the image cannot be segmented so.
             ModelError: if the model cannot be used.
         """
-        seconds: dict[str, float] = {}
-        began = time.perf_counter()
-        model = request.model
         yield Progress("Preparing", 0, 1)
-        image = check_values(image, nan_fill=request.nan_fill)
-        array = with_channels(image.array, image.channels, model.architecture.in_channels)
-        if array is None:
-            raise InputError(
-                f"expected an image with {model.architecture.in_channels} channel(s) for {model.name}, found {image.channels}; "
-                "choose another model or convert the image"
-            )
-        region = _region(image, request.box)
-        if not 0 < request.step <= 1:
-            raise InputError(f"expected a step above 0 and at most 1, found {request.step}")
-        engine = self._warm_engine(request)
-        seconds["loading"] = time.perf_counter() - began
-
-        labels = np.zeros(image.shape, np.uint8 if len(model.classes) <= 256 else np.uint16)
-        if model.spatial_dims == 3:
-            windows = yield from _label_volume(engine, model, image, array, labels, region, request, seconds)
-        else:
-            windows = yield from _label_slices(engine, model, image, array, labels, region, request, seconds)
-        facts = {
-            "model": model.id,
-            "model_sha256": model.sha256,
-            "engine": engine.name,
-            "device": engine.device,
-            "windows": windows,
-            "step": request.step,
-            "box": [list(r) for r in request.box] if request.box else None,
-            "voxel_size_assumed": bool(model.spacing and not image.has_spacing),
-            "seconds": {name: round(value, 4) for name, value in seconds.items()},
-        }
-        return Segmentation(labels, image.affine, model.classes, image.has_spacing, image.source, model.id, facts)
+        return (yield from label_with(self._warm_engine(request), image, request))
 
     def _warm_engine(self, request: Request) -> Engine:
         key = (request.model.sha256, request.engine, request.device, request.threads)
         if self._engine is None or self._engine[0] != key:
             self._engine = (key, make_engine(request.model, engine=request.engine, device=request.device, threads=request.threads))
         return self._engine[1]
+
+
+def label_with(engine: Engine, image: Volume, request: Request) -> Generator[Progress, None, Segmentation]:
+    """Label `image` with an engine that is at hand already, a network in training say; otherwise as `Session.segment`."""
+    seconds: dict[str, float] = {}
+    began = time.perf_counter()
+    model = request.model
+    image = check_values(image, nan_fill=request.nan_fill)
+    array = with_channels(image.array, image.channels, model.architecture.in_channels)
+    if array is None:
+        raise InputError(
+            f"expected an image with {model.architecture.in_channels} channel(s) for {model.name}, found {image.channels}; "
+            "choose another model or convert the image"
+        )
+    region = _region(image, request.box)
+    if not 0 < request.step <= 1:
+        raise InputError(f"expected a step above 0 and at most 1, found {request.step}")
+    seconds["checking"] = time.perf_counter() - began
+    labels = np.zeros(image.shape, np.uint8 if len(model.classes) <= 256 else np.uint16)
+    job = _Job(engine, image, request, array[region], labels[region], region, seconds)
+    windows = yield from (_label_volume(job) if model.spatial_dims == 3 else _label_slices(job))
+    facts = {
+        "model": model.id,
+        "model_sha256": model.sha256,
+        "engine": engine.name,
+        "device": engine.device,
+        "windows": windows,
+        "step": request.step,
+        "box": [list(r) for r in request.box] if request.box else None,
+        "voxel_size_assumed": bool(model.spacing and not image.has_spacing),
+        "seconds": {name: round(value, 4) for name, value in seconds.items()},
+    }
+    return Segmentation(labels, image.affine, model.classes, image.has_spacing, image.source, model.id, facts)
 
 
 def segment(image: str | Path | Volume | Array, model: str | Path | Model, **options: Any) -> Segmentation:
@@ -136,66 +137,83 @@ def _region(image: Volume, box: Box | None) -> tuple[slice, ...]:
     return tuple(slice(a, b) for a, b in box)
 
 
-def _label_volume(
-    engine: Engine, model: Model, image: Volume, array: Array, labels: Array, region: tuple[slice, ...], request: Request, seconds: dict[str, float]
-) -> Generator[Progress, None, int]:
+@dataclass(frozen=True)
+class _Job:
+    """One run: `array` and `labels` are the region's grey values and the view that its labels are written through."""
+
+    engine: Engine
+    image: Volume
+    request: Request
+    array: Array
+    labels: Array
+    region: tuple[slice, ...]
+    seconds: dict[str, float]
+
+    def prepared(self, source: Array, grid: tuple[int, ...]) -> Array:
+        return normalize(resample(source, grid), self.request.model.intensity, self.image.array.dtype)
+
+    def windows(self, prepared: Array, out: Array, tiling: Tiling) -> Generator[tuple[int, int], None, None]:
+        return label_image(self.engine, prepared, out, tiling, self.request.model.architecture.out_channels)
+
+    def tiling(self, grid: tuple[int, ...]) -> Tiling:
+        return Tiling.plan(grid, self.request.model.window, whole=self.request.model.whole, step=self.request.step)
+
+
+def _label_volume(job: _Job) -> Generator[Progress, None, int]:
+    image, model = job.image, job.request.model
     if image.spatial_dims != 3:
         raise InputError(f"expected a volume for the 3D model {model.name}, found a 2D image; choose a 2D model")
     began = time.perf_counter()
     orientation = Orientation.of(image.affine)
-    # Views all the way: writing into `out` writes into `labels`, on the image's own grid.
-    out, source = orientation.apply(labels[region]), orientation.apply(array[region])
+    # Views all the way: what is written into `out` lies on the image's own grid.
+    out, source = orientation.apply(job.labels), orientation.apply(job.array)
     grid = grid_shape(out.shape, orientation.spacing(image.spacing), model.spacing) if model.spacing else out.shape
-    prepared = normalize(resample(source, grid), model.intensity, image.array.dtype)
-    seconds["preparing"] = time.perf_counter() - began
-    tiling = Tiling.plan(grid, model.window, whole=model.whole, step=request.step)
+    prepared = job.prepared(source, grid)
+    job.seconds["preparing"] = time.perf_counter() - began
+    tiling = job.tiling(grid)
     yield Progress("Segmenting", 0, tiling.count)
     began = time.perf_counter()
-    for done, total in label_image(engine, prepared, out, tiling, model.architecture.out_channels):
+    for done, total in job.windows(prepared, out, tiling):
         yield Progress("Segmenting", done, total)
-    seconds["network and labels"] = time.perf_counter() - began
+    job.seconds["network and labels"] = time.perf_counter() - began
     began = time.perf_counter()
     keep_largest(out, model.keep_largest)
-    seconds["finishing"] = time.perf_counter() - began
+    job.seconds["finishing"] = time.perf_counter() - began
     return tiling.count
 
 
-def _label_slices(
-    engine: Engine, model: Model, image: Volume, array: Array, labels: Array, region: tuple[slice, ...], request: Request, seconds: dict[str, float]
-) -> Generator[Progress, None, int]:
-    pairs = _planes(image, array[region], labels[region], region, request)
+def _label_slices(job: _Job) -> Generator[Progress, None, int]:
+    model = job.request.model
+    planes = _planes(job)
     began = time.perf_counter()
     windows = 0
-    yield Progress("Segmenting", 0, len(pairs))
-    for number, (source, out, spacing) in enumerate(pairs):
+    yield Progress("Segmenting", 0, len(planes))
+    for number, (source, out, spacing) in enumerate(planes):
         grid = grid_shape(out.shape, spacing, model.spacing) if model.spacing else model.size or out.shape
-        prepared = normalize(resample(source, grid), model.intensity, image.array.dtype)
-        tiling = Tiling.plan(grid, model.window, whole=model.whole, step=request.step)
-        for _ in label_image(engine, prepared, out, tiling, model.architecture.out_channels):
+        for _ in job.windows(job.prepared(source, grid), out, job.tiling(grid)):
             windows += 1
-            yield Progress("Segmenting", number, len(pairs))
+            yield Progress("Segmenting", number, len(planes))
         keep_largest(out, model.keep_largest)
-        yield Progress("Segmenting", number + 1, len(pairs))
-    seconds["network and labels"] = time.perf_counter() - began
+        yield Progress("Segmenting", number + 1, len(planes))
+    job.seconds["network and labels"] = time.perf_counter() - began
     return windows
 
 
-def _planes(
-    image: Volume, array: Array, labels: Array, region: tuple[slice, ...], request: Request
-) -> list[tuple[Array, Array, tuple[float, ...]]]:
+def _planes(job: _Job) -> list[tuple[Array, Array, tuple[float, ...]]]:
     """The 2D images to label: (grey values, labels to write, spacing) of each."""
+    image, axis, chosen = job.image, job.request.axis, job.request.slice
     if image.spatial_dims == 2:
-        return [(array, labels, image.spacing)]
-    axis = int(np.argmax(image.spacing)) if request.axis is None else request.axis
+        return [(job.array, job.labels, image.spacing)]
+    axis = int(np.argmax(image.spacing)) if axis is None else axis
     if axis not in (0, 1, 2):
         raise InputError(f"expected an axis 0 (k), 1 (j) or 2 (i), found {axis}")
-    first = region[axis].start
-    wanted = range(labels.shape[axis])
-    if request.slice is not None:
-        if request.slice - first not in wanted:
+    first, count = job.region[axis].start, job.labels.shape[axis]
+    wanted = range(count)
+    if chosen is not None:
+        if chosen - first not in wanted:
             raise InputError(
-                f"expected a slice from {first} to {first + len(wanted) - 1} along axis {axis}, found {request.slice}; choose one inside the image"
+                f"expected a slice from {first} to {first + count - 1} along axis {axis}, found {chosen}; choose one inside the image"
             )
-        wanted = range(request.slice - first, request.slice - first + 1)
+        wanted = range(chosen - first, chosen - first + 1)
     spacing = tuple(s for number, s in enumerate(image.spacing) if number != axis)
-    return [(np.take(array, n, axis), np.moveaxis(labels, axis, 0)[n], spacing) for n in wanted]
+    return [(np.take(job.array, n, axis), np.moveaxis(job.labels, axis, 0)[n], spacing) for n in wanted]

@@ -76,7 +76,8 @@ def fit(
         The network with averaged weights, in evaluation state.
     """
     layout = torch.channels_last_3d if _spatial_dims(network) == 3 else torch.channels_last
-    network = network.to(device, memory_format=layout)
+    network = network.to(device)
+    network = network.to(memory_format=layout)  # type: ignore[call-overload]
     averaged = torch.optim.swa_utils.AveragedModel(network, avg_fn=_average(plan.average), use_buffers=True)
     optimizer = torch.optim.AdamW(_groups(network, plan.weight_decay), lr=plan.learning_rate)
     done = 0
@@ -91,7 +92,7 @@ def fit(
         images = images.to(device).contiguous(memory_format=layout)
         value = loss(network(images), targets.to(device))
         optimizer.zero_grad(set_to_none=True)
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
         optimizer.step()
         averaged.update_parameters(network)

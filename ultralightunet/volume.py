@@ -149,7 +149,9 @@ def checked_affine(affine: Any) -> Affine:
     if matrix.shape != (4, 4):
         raise InputError(f"expected a 4x4 affine, found shape {matrix.shape}")
     if not np.isfinite(matrix).all() or not np.allclose(matrix[3], (0, 0, 0, 1)):
-        raise InputError("expected a finite affine whose last row is 0 0 0 1; the image's header is damaged, save it again with a valid orientation")
+        raise InputError(
+            "expected a finite affine whose last row is 0 0 0 1; the image's header is damaged, save it again with a valid orientation"
+        )
     sizes = np.sqrt((matrix[:3, :3] ** 2).sum(0))
     if (sizes < 1e-6).any() or abs(np.linalg.det(matrix[:3, :3] / np.maximum(sizes, 1e-12))) < 1e-3:
         raise InputError(

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the input or model is at fault (one sentence on stderr), 2
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -21,8 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name may hold what the terminal cannot show.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
         return code
     except UltraLightError as error:
         sys.stderr.write(f"ultralight: {error}\n")
@@ -30,10 +35,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("ultralight: cancelled\n")
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has gone, `head` say; without this Python complains once more while it shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except MemoryError:
+        sys.stderr.write("ultralight: expected an image that fits into memory, found a larger one; close other programs or use --box\n")
         return 1
+    except BrokenPipeError:
+        # Whoever read our output has gone, `head` say.
+        _discard_output()
+        return 1
+    except OSError as error:
+        # Images and labels have their own errors; what is left is mostly the standard output itself, on a full disk say.
+        sys.stderr.write(f"ultralight: expected to read and write without an obstacle, found {error}; free space or check permissions\n")
+        _discard_output()
+        return 1
+
+
+def _discard_output() -> None:
+    """Without this Python complains once more while it shuts down."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser() -> argparse.ArgumentParser:

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     model = import_checkpoint(
         options.file,
         options.output,
-        name=options.name or options.output.name,
+        name=options.name or options.output.resolve().name,
         classes=[text.strip() for text in options.classes.split(",") if text.strip()],
         size=options.size,
         modality=options.modality,
@@ -60,4 +60,6 @@ def _size(text: str) -> tuple[int, int]:
         height, width = (int(part) for part in text.lower().split("x"))
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH in pixels, found {text!r}") from None
+    if height < 1 or width < 1:
+        raise argparse.ArgumentTypeError(f"expected a height and a width above zero, found {text!r}")
     return height, width

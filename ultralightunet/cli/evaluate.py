@@ -21,11 +21,11 @@ def add_to(commands: Any) -> None:
     command = commands.add_parser(
         "evaluate",
         help="compare labels with a reference",
-        description="Dice, 95 % Hausdorff distance (mm), surface Dice and volume (ml) of each class; of folders, the files of one base name.",
+        description="Dice, 95 % Hausdorff distance (mm), surface Dice and volume (ml) of each class; folders are matched by base name.",
     )
     command.add_argument("prediction", type=Path, metavar="PREDICTION", help="a label file or a folder of them")
     command.add_argument("reference", type=Path, metavar="REFERENCE", help="a label file or a folder of them")
-    command.add_argument("--tolerance", type=float, default=1.0, metavar="MM", help="of the surface Dice (default: 1 mm)")
+    command.add_argument("--tolerance", type=_tolerance, default=1.0, metavar="MM", help="of the surface Dice (default: 1 mm)")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     command.set_defaults(run=run)
 
@@ -41,12 +41,20 @@ def run(options: argparse.Namespace) -> int:
             by_label.setdefault(agreement.label, []).append(agreement)
             _show(name, agreement, as_json=options.json)
     for label, found in sorted(by_label.items()):
-        mean = {"label": label, "cases": len(found), "dice": float(np.mean([a.dice for a in found]))}
+        # A case without this class in either has nothing to compare, and counts as full agreement.
+        mean = float(np.mean([a.dice for a in found] + [1.0] * (len(pairs) - len(found))))
         if options.json:
-            write_json(event="mean", **mean)
+            write_json(event="mean", label=label, cases=len(pairs), dice=mean)
         elif len(pairs) > 1:
-            sys.stdout.write(f"{'mean of ' + str(len(found)):24s} {label:5d} {mean['dice']:7.4f}\n")
+            sys.stdout.write(f"{'mean of ' + str(len(pairs)):24s} {label:5d} {mean:7.4f}\n")
     return 0
+
+
+def _tolerance(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < np.inf:
+        raise argparse.ArgumentTypeError(f"expected a distance in mm, found {text!r}")
+    return value
 
 
 def _show(name: str, agreement: Agreement, *, as_json: bool) -> None:
@@ -61,6 +69,9 @@ def _show(name: str, agreement: Agreement, *, as_json: bool) -> None:
 
 
 def _pairs(prediction: Path, reference: Path) -> list[tuple[str, Path, Path]]:
+    for path in (prediction, reference):
+        if not path.exists():
+            raise InputError(f"expected a label file or a folder of them, found nothing at {path}; check the name")
     if prediction.is_dir() != reference.is_dir():
         raise InputError("expected two files or two folders, found one of each; give PREDICTION and REFERENCE of the same kind")
     if not prediction.is_dir():
@@ -76,4 +87,13 @@ def _pairs(prediction: Path, reference: Path) -> list[tuple[str, Path, Path]]:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    return {base_name(path): path for path in sorted(folder.iterdir()) if path.name.lower().endswith(tuple(SUPPORTED_SUFFIXES))}
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        # Names that begin with a dot are what macOS leaves on foreign disks, or a file that is being written.
+        if path.name.startswith(".") or not path.name.lower().endswith(tuple(SUPPORTED_SUFFIXES)):
+            continue
+        name = base_name(path)
+        if name in found:
+            raise InputError(f"expected one file of each base name, found {found[name].name} and {path.name} in {folder}; remove one")
+        found[name] = path
+    return found

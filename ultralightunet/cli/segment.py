@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from ..engines import DEVICES, ENGINES
-from ..errors import InputError
+from ..errors import InputError, OutputError
 from ..events import finish
 from ..io import WRITABLE_SUFFIXES, output_paths, read_image
-from ..models import load_model
+from ..models import Model, load_model
 from ..session import Box, Request, Session
-from ..volume import Segmentation
+from ..volume import Segmentation, Volume
 from .progress import ProgressBar, ProgressLines, write_json
 
 _AXES = {"i": 2, "j": 1, "k": 0, "0": 2, "1": 1, "2": 0}
@@ -40,7 +41,9 @@ def add_to(commands: Any) -> None:
     command.add_argument("--volume-index", type=int, metavar="N", help="which volume of a time series, counted from 0")
     command.add_argument("--series", metavar="UID", help="which series of a DICOM folder that holds several")
     command.add_argument("--nan-fill", type=float, metavar="V", help="replace NaN and infinite voxels by this value")
-    command.add_argument("--step", type=float, default=0.5, metavar="S", help="distance of sliding windows as a share of them (default: 0.5)")
+    command.add_argument(
+        "--step", type=float, default=0.5, metavar="S", help="distance of sliding windows as a share of them (default: 0.5)"
+    )
     command.add_argument("--profile", action="store_true", help="print where the time went")
     command.add_argument("--json", action="store_true", help="progress and results as one JSON object a line")
     command.set_defaults(run=run)
@@ -57,9 +60,10 @@ def run(options: argparse.Namespace) -> int:
         try:
             image = read_image(path, volume_index=options.volume_index, series=options.series)
             read = time.perf_counter()
+            _check_fit(model, image, target, options)
             request = Request(
                 model,
-                box=_to_array_order(options.box, image.spatial_dims),
+                box=_to_array_order(options.box, image),
                 axis=None if options.axis is None else _AXES[options.axis],
                 slice=options.slice,
                 engine=options.engine,
@@ -82,9 +86,33 @@ def _targets(images: list[Path], output: Path) -> dict[Path, Path]:
     """The file that each image's labels go to."""
     if len(images) == 1 and not output.is_dir():
         if not output.name.lower().endswith(tuple(WRITABLE_SUFFIXES)):
-            raise InputError(f"expected an output file ending in one of {', '.join(WRITABLE_SUFFIXES)}, or an existing folder, found {output}")
-        return {images[0]: output}
-    return output_paths(images, output)
+            raise InputError(
+                f"expected an output file ending in one of {', '.join(WRITABLE_SUFFIXES)}, or an existing folder, found {output}"
+            )
+        if output.exists() and images[0].exists() and output.samefile(images[0]):
+            raise InputError(f"expected another name than the image's own, found {output}: labels would replace the image")
+        targets = {images[0]: output}
+    elif not output.is_dir() and (output.exists() or output.name.lower().endswith(tuple(WRITABLE_SUFFIXES))):
+        raise InputError(f"expected a folder for the labels of {len(images)} images, found the name of a file: {output}; name a folder")
+    else:
+        targets = output_paths(images, output)
+    for target in targets.values():
+        # Found out now rather than after minutes of work.
+        nearest = next(folder for folder in target.absolute().parents if folder.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+            raise OutputError(f"expected a folder that can be written, found {nearest}; choose another place for {target.name}")
+    return targets
+
+
+def _check_fit(model: Model, image: Volume, target: Path, options: argparse.Namespace) -> None:
+    """Refuse what was asked for but would be passed over, or fail at the end."""
+    if (options.axis is not None or options.slice is not None) and (model.spatial_dims, image.spatial_dims) != (2, 3):
+        raise InputError(
+            f"expected --axis and --slice for a 2D model on a volume, found {model.name} ({model.spatial_dims}D) and an image in "
+            f"{image.spatial_dims}D; leave them out"
+        )
+    if target.suffix.lower() == ".png" and image.spatial_dims == 3:
+        raise InputError(f"expected a format that holds the volume's labels, found {target.name}; write .nii.gz, .nrrd or .mha")
 
 
 def _report(path: Path, saved: Path, segmentation: Segmentation, seconds: dict[str, float], options: argparse.Namespace) -> None:
@@ -117,7 +145,13 @@ def _box(text: str) -> tuple[tuple[int, int], ...]:
     return ranges
 
 
-def _to_array_order(box: Box | None, spatial_dims: int) -> Box | None:
-    if box is not None and len(box) != spatial_dims:
-        raise InputError(f"expected {spatial_dims} ranges in --box for this image, found {len(box)}")
-    return None if box is None else box[::-1]
+def _to_array_order(box: Box | None, image: Volume) -> Box | None:
+    if box is None:
+        return None
+    size = image.shape[::-1]
+    if len(box) != len(size):
+        raise InputError(f"expected {len(size)} ranges in --box for this image, found {len(box)}")
+    if not all(0 <= start < end <= n for (start, end), n in zip(box, size, strict=True)):
+        whole, found = (",".join(f"{a}:{b}" for a, b in ranges) for ranges in ([(0, n) for n in size], box))
+        raise InputError(f"expected --box to lie inside the image, {whole}, found {found}; change the ranges")
+    return box[::-1]

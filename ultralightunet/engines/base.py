@@ -44,7 +44,9 @@ def make_engine(model: Model, *, engine: str = "auto", device: str = "auto", thr
         ModelError: if the weights cannot be used.
     """
     if engine not in ENGINES or device not in DEVICES:
-        raise InputError(f"expected an engine of {', '.join(ENGINES)} and a device of {', '.join(DEVICES)}, found {engine!r} and {device!r}")
+        raise InputError(
+            f"expected an engine of {', '.join(ENGINES)} and a device of {', '.join(DEVICES)}, found {engine!r} and {device!r}"
+        )
     if threads is not None and threads < 1:
         raise InputError(f"expected at least one thread, found {threads}; leave the number out to use all")
     if engine == "auto":

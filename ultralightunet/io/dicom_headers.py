@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -206,30 +205,28 @@ def _enhanced_frames(path: Path, tags: _Tags) -> Iterator[Frame]:
             f"expected one image a file, found an enhanced DICOM file {path}; install pydicom, or convert it to NIfTI"
         ) from error
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            header = pydicom.dcmread(path, stop_before_pixels=True)
-            shared = header.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()]
-            groups = [(own, shared[0]) for own in header.PerFrameFunctionalGroupsSequence]
-            rescales = [_rescale(group) for group in groups]
-            for index, group in enumerate(groups):
-                content = _macro(group, "FrameContentSequence")
-                measures = _macro(group, "PixelMeasuresSequence")
-                place = _macro(group, "PlanePositionSequence")
-                orientation = _macro(group, "PlaneOrientationSequence").get("ImageOrientationPatient", (1, 0, 0, 0, 1, 0))
-                yield Frame(
-                    path,
-                    index,
-                    (tags.rows, tags.columns),
-                    tags.colour,
-                    _axes(orientation, measures.get("PixelSpacing", (1, 1)), path),
-                    np.array(place.ImagePositionPatient, dtype=np.float64) if "ImagePositionPatient" in place else None,
-                    float(measures.get("SliceThickness") or 1.0),
-                    "PixelSpacing" in measures,
-                    (float(content.get("TemporalPositionIndex", 0)), *_indices(content), index),
-                    rescales[index],
-                    rescales[0],
-                )
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        shared = header.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()]
+        groups = [(own, shared[0]) for own in header.PerFrameFunctionalGroupsSequence]
+        rescales = [_rescale(group) for group in groups]
+        for index, group in enumerate(groups):
+            content = _macro(group, "FrameContentSequence")
+            measures = _macro(group, "PixelMeasuresSequence")
+            place = _macro(group, "PlanePositionSequence")
+            orientation = _macro(group, "PlaneOrientationSequence").get("ImageOrientationPatient", (1, 0, 0, 0, 1, 0))
+            yield Frame(
+                path,
+                index,
+                (tags.rows, tags.columns),
+                tags.colour,
+                _axes(orientation, measures.get("PixelSpacing", (1, 1)), path),
+                np.array(place.ImagePositionPatient, dtype=np.float64) if "ImagePositionPatient" in place else None,
+                float(measures.get("SliceThickness") or 1.0),
+                "PixelSpacing" in measures,
+                (float(content.get("TemporalPositionIndex", 0)), *_indices(content), index),
+                rescales[index],
+                rescales[0],
+            )
     except (pydicom.errors.InvalidDicomError, AttributeError, KeyError, TypeError, ValueError, EOFError) as error:
         raise InputError(
             f"expected a DICOM file that says where each frame is, found a damaged header in {path} ({error}); export it again"

@@ -43,7 +43,7 @@ def itk_from_affine(affine: Affine, dims: int) -> tuple[list[float], list[float]
     direction = axes / spacing
     if np.abs(direction.T @ direction - np.eye(dims)).max() > 1e-4:
         raise OutputError(
-            "expected axes at right angles, found a sheared image (as from a tilted gantry), which NRRD and MetaImage cannot hold; write .nii.gz"
+            "expected axes at right angles, found a sheared image (a tilted gantry?), which NRRD and MetaImage cannot hold; write .nii.gz"
         )
     # Adding zero turns -0.0 into 0.0.
     return (lps[:dims, 3] + 0.0).tolist(), spacing.tolist(), (direction + 0.0).ravel().tolist()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import IOBase
 from math import prod
 from pathlib import Path
@@ -15,8 +18,9 @@ import numpy as np
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
 from nibabel.fileholders import FileHolder
-from nibabel.imageglobals import LoggingOutputSuppressor
+from nibabel.imageglobals import logger as nibabel_logger
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from ..errors import InputError
@@ -27,7 +31,7 @@ from .geometry import agrees, lies_flat
 _MILLIMETRES = {1: 1000.0, 3: 0.001}
 """How long NIfTI's units of length are that are not millimetres: 1 is metres, 3 is micrometres."""
 
-_DAMAGE = (OSError, EOFError, ValueError, OverflowError, struct.error, zlib.error, ImageFileError, HeaderDataError)
+_DAMAGE = (OSError, EOFError, ValueError, OverflowError, struct.error, zlib.error, ImageFileError, HeaderDataError, WrapStructError)
 """What nibabel and gzip raise for files that are not what they should be."""
 
 
@@ -62,7 +66,7 @@ def _read(file: IO[bytes], path: Path, volume_index: int | None) -> Volume:
     file.seek(0)
     stored = kind.header_class.from_fileobj(file, check=False)
     file.seek(0)
-    with LoggingOutputSuppressor():
+    with _quiet_nibabel():
         image = kind.from_file_map({"image": FileHolder(fileobj=cast("IOBase", file))}, mmap=False)
     _check_voxel_size(stored, path)
     shape = image.shape
@@ -83,6 +87,17 @@ def _read(file: IO[bytes], path: Path, volume_index: int | None) -> Volume:
     affine = np.array(image.affine, dtype=np.float64)
     affine[:3] *= _MILLIMETRES.get(header["length_unit"], 1.0)
     return Volume(array, affine, channels, True, Source(path, "nifti", header))
+
+
+@contextmanager
+def _quiet_nibabel() -> Iterator[None]:
+    """Keep nibabel's complaints about headers off stderr; those that matter are raised as well."""
+    before = nibabel_logger.level
+    nibabel_logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        nibabel_logger.setLevel(before)
 
 
 def _image_class(start: bytes) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +26,8 @@ def read_picture(path: Path, *, as_labels: bool = False) -> Volume:
         InputError: if the file is damaged.
     """
     try:
-        with warnings.catch_warnings():
-            # A slide of 100 million pixels is no attack here.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=("PNG", "JPEG")) as picture:
-                array = _deep_colour(path) if _is_deep_colour(path) else pixels(picture, as_labels=as_labels)
+        with Image.open(path, formats=("PNG", "JPEG")) as picture:
+            array = _deep_colour(path) if _is_deep_colour(path) else pixels(picture, as_labels=as_labels)
     except (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError) as error:
         raise InputError(
             f"expected a PNG or JPEG picture, found a damaged or other file {path} ({error}); copy or export it again"

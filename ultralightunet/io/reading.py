@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,28 +33,35 @@ def read_image(path: str | Path, *, volume_index: int | None = None, series: str
 
 
 def _read(path: Path, volume_index: int | None, series: str | None, *, as_labels: bool) -> Volume:
-    # Each reader is imported when it is needed, because together they take most of a second.
     kind = format_of(path)
     if series is not None and kind != "dicom":
         raise InputError(f"expected a DICOM folder for the series {series}, found {path}; leave out --series")
     try:
-        if kind == "nifti":
-            from .nifti import read_nifti
-
-            return read_nifti(path, volume_index=volume_index)
-        if kind == "dicom":
-            from .dicom import read_dicom
-
-            return read_dicom(path, volume_index=volume_index, series=series)
-        if kind == "image":
-            return _read_picture(path, volume_index, as_labels=as_labels)
-        from .itk import read_itk
-
-        return read_itk(path, kind, volume_index=volume_index)
+        with warnings.catch_warnings():
+            # What the libraries find odd in a header is checked here where it matters.
+            warnings.simplefilter("ignore")
+            return _read_as(kind, path, volume_index, series, as_labels=as_labels)
     except InputError as error:
         if str(path) in str(error):
             raise
         raise InputError(f"{path}: {error}") from error
+
+
+def _read_as(kind: str, path: Path, volume_index: int | None, series: str | None, *, as_labels: bool) -> Volume:
+    # Each reader is imported when it is needed, because together they take most of a second.
+    if kind == "nifti":
+        from .nifti import read_nifti
+
+        return read_nifti(path, volume_index=volume_index)
+    if kind == "dicom":
+        from .dicom import read_dicom
+
+        return read_dicom(path, volume_index=volume_index, series=series)
+    if kind == "image":
+        return _read_picture(path, volume_index, as_labels=as_labels)
+    from .itk import read_itk
+
+    return read_itk(path, kind, volume_index=volume_index)
 
 
 def _read_picture(path: Path, volume_index: int | None, *, as_labels: bool) -> Volume:

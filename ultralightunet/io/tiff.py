@@ -25,6 +25,8 @@ _DAMAGE = (
     EOFError,
     SyntaxError,
     ValueError,
+    RuntimeError,
+    AssertionError,
     TypeError,
     KeyError,
     IndexError,

@@ -65,7 +65,8 @@ def _check_target(segmentation: Segmentation, path: Path, suffix: str) -> None:
         if path.is_dir():
             raise OutputError(f"expected the name of a file, found the folder {path}; add a file name")
         image = segmentation.source.path
-        if image is not None and image.is_file() and path.exists() and path.samefile(image):
+        # A link to the image, or another way to its folder, is the image too.
+        if image is not None and image.is_file() and (path.resolve() == image.resolve() or (path.exists() and path.samefile(image))):
             raise OutputError(
                 f"expected another name than the image's own, found {path}: labels would replace the image; choose another name"
             )

@@ -7,7 +7,8 @@ shapes below write ``*S`` for the spatial axes, ``(H, W)`` or ``(D, H, W)``.
 
 from __future__ import annotations
 
-
+import operator
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,8 @@ def norm(spatial_dims: int, channels: int, kind: Norm) -> nn.Module:
 
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:
     """Interleave the channels of ``groups`` equal groups: (N, C, *S) -> (N, C, *S)."""
-    return x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
+    grouped: Tensor = x.unflatten(1, (groups, -1))
+    return grouped.transpose(1, 2).flatten(1, 2)
 
 
 class MultiKernelDepthwiseConv(nn.Module):
@@ -50,14 +52,13 @@ class MultiKernelDepthwiseConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, *S) -> (N, C, *S)."""
-        first, *others = (activate(normalize(self._convolve(convolution, x))) for convolution, normalize, activate in self.branches)
-        return sum(others, start=first)
-
-    def _convolve(self, convolution: nn.Module, x: Tensor) -> Tensor:
-        if self.training and x.ndim == 5 and x.device.type == "cpu":
-            return depthwise_conv3d(x, convolution.weight)
-        out: Tensor = convolution(x)
-        return out
+        cheap = self.training and x.ndim == 5 and x.device.type == "cpu"
+        outs: list[Tensor] = []
+        for branch in self.branches:
+            convolution, normalize, activate = branch.children()
+            y = depthwise_conv3d(x, convolution.weight) if cheap else convolution(x)  # type: ignore[arg-type]
+            outs.append(activate(normalize(y)))
+        return reduce(operator.add, outs)
 
 
 class MultiKernelInvertedResidual(nn.Module):
@@ -80,7 +81,8 @@ class MultiKernelInvertedResidual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, *S) -> (N, out_channels, *S)."""
         y = channel_shuffle(self.depthwise(self.expand(x)), self.shuffle_groups)
-        return self.residual(x) + self.project(y)
+        out: Tensor = self.residual(x) + self.project(y)
+        return out
 
 
 class ChannelAttention(nn.Module):
@@ -97,7 +99,8 @@ class ChannelAttention(nn.Module):
         axes = tuple(range(2, x.ndim))
         pooled = (x.mean(axes, keepdim=True), x.amax(axes, keepdim=True))
         average, maximum = (self.excite(torch.relu(self.squeeze(p))) for p in pooled)
-        return x * torch.sigmoid(average + maximum)
+        out: Tensor = x * torch.sigmoid(average + maximum)
+        return out
 
 
 class SpatialAttention(nn.Module):
@@ -110,7 +113,8 @@ class SpatialAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, *S) -> (N, C, *S)."""
         statistics = torch.cat((x.mean(1, keepdim=True), x.amax(1, keepdim=True)), dim=1)
-        return x * torch.sigmoid(self.conv(statistics))
+        out: Tensor = x * torch.sigmoid(self.conv(statistics))
+        return out
 
 
 class MultiKernelInvertedResidualAttention(nn.Module):
@@ -139,9 +143,7 @@ class GroupedAttentionGate(nn.Module):
         inner = channels // 2
 
         def branch() -> nn.Sequential:
-            return nn.Sequential(
-                conv(spatial_dims, channels, inner, 3, groups=inner, bias=True), norm(spatial_dims, inner, norm_kind)
-            )
+            return nn.Sequential(conv(spatial_dims, channels, inner, 3, groups=inner, bias=True), norm(spatial_dims, inner, norm_kind))
 
         self.gate = branch()
         self.skip = branch()

@@ -91,7 +91,8 @@ class UltraLightUNet(nn.Module):
             x = x + gate(x, skips.pop())
         x = self.head(self._up(self.decoder[-1](x, self.spatial_attention)))
         if any(missing):
-            x = x[(..., *(slice(m // 2, m // 2 + side) for m, side in zip(missing, size, strict=True)))]
+            for axis, (m, side) in enumerate(zip(missing, size, strict=True), start=2):
+                x = x.narrow(axis, m // 2, side)
         return x
 
     def _up(self, x: Tensor) -> Tensor:

@@ -1,0 +1,123 @@
+"""What few people need to change: device, missing values, overlap, where models are kept."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, PushButton
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from ultralightunet.home import home
+
+
+class Options(QWidget):
+    """A fold of options with sensible defaults.
+
+    Signals: `home_chosen(Path)` when the user chose another data folder.
+
+    Attributes:
+        device: where to compute.
+        fill: whether missing voxels are filled in.
+        fill_value: with what.
+        step: distance of neighbouring windows as a share of the window.
+    """
+
+    home_chosen = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.device = ComboBox(
+            choices=available_devices(), tooltip="Where to compute. “auto” is the processor, which this network is made for."
+        )
+        self.fill = CheckBox(
+            text="Fill missing with", tooltip="Images with missing voxels (NaN, infinite) are refused unless this is ticked."
+        )
+        self.fill_value = FloatSpinBox(value=0.0, min=-1e6, max=1e6, tooltip="The grey value that takes the place of missing voxels.")
+        self.step = FloatSpinBox(
+            value=0.5,
+            min=0.1,
+            max=1.0,
+            step=0.1,
+            tooltip="Distance of neighbouring windows as a share of a window: 1 is fastest, 0.5 smoother.",
+        )
+        self._home = QLabel()
+        self._home.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        change = PushButton(
+            text="Change…", tooltip="Keep models and caches elsewhere until napari closes; set ULTRALIGHT_HOME to make it last."
+        )
+        change.changed.connect(self._ask_for_home)
+        self._change = change
+        missing = QWidget()
+        missing_row = QHBoxLayout(missing)
+        missing_row.setContentsMargins(0, 0, 0, 0)
+        missing_row.addWidget(self.fill.native)
+        missing_row.addWidget(self.fill_value.native)
+        folder = QWidget()
+        folder_row = QHBoxLayout(folder)
+        folder_row.setContentsMargins(0, 0, 0, 0)
+        folder_row.addWidget(self._home, 1)
+        folder_row.addWidget(change.native)
+        self._content = QWidget()
+        form = QFormLayout(self._content)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Device", self.device.native)
+        form.addRow("Window step", self.step.native)
+        form.addRow(missing)
+        form.addRow("Data folder", folder)
+        self._fold = QToolButton()
+        self._fold.setText("Options")
+        self._fold.setToolTip("Device, overlap of windows, missing voxels, data folder.")
+        self._fold.setCheckable(True)
+        self._fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._fold.setArrowType(Qt.ArrowType.RightArrow)
+        self._fold.toggled.connect(self._unfold)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._fold)
+        layout.addWidget(self._content)
+        self._content.hide()
+        self._show_home()
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments device, step and nan_fill of a `Request`."""
+        return {
+            "device": self.device.value,
+            "step": round(self.step.value, 3),
+            "nan_fill": self.fill_value.value if self.fill.value else None,
+        }
+
+    def expand(self) -> None:
+        """Unfold."""
+        self._fold.setChecked(True)
+
+    def _unfold(self, is_open: bool) -> None:
+        self._fold.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
+        self._content.setVisible(is_open)
+
+    def _ask_for_home(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Folder for models and caches", str(home()))
+        if chosen:
+            self.home_chosen.emit(Path(chosen))
+            self._show_home()
+
+    def _show_home(self) -> None:
+        folder = str(home())
+        self._home.setText(folder if len(folder) < 28 else "…" + folder[-26:])
+        self._home.setToolTip(f"Models that you add are kept in\n{folder}")
+
+
+def available_devices() -> list[str]:
+    """Devices worth offering, found without importing torch, which takes seconds."""
+    devices = ["auto", "cpu"]
+    if find_spec("torch") is None:
+        return devices
+    if Path("/proc/driver/nvidia/version").exists() or (sys.platform == "win32" and Path("C:/Windows/System32/nvcuda.dll").exists()):
+        devices.append("cuda")
+    if sys.platform == "darwin" and platform.machine() == "arm64":
+        devices.append("mps")
+    return devices

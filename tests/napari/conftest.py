@@ -1,0 +1,75 @@
+"""A viewer with the dock in it, and a small model with random weights for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from npe2 import PluginManager, PluginManifest
+
+from tests.small_models import small_model
+from ultralightunet.models import Intensity
+
+PLUGIN = "napari-ultralight"
+
+
+@pytest.fixture(autouse=True)
+def plugin(root: Path) -> PluginManager:
+    """The plugin as the checkout has it, whether or not it is installed."""
+    manager = PluginManager.instance()
+    manager.discover()
+    if PLUGIN not in manager:
+        manager.register(PluginManifest.from_file(root / "napari.yaml"))
+    return manager
+
+
+@pytest.fixture
+def models(ultralight_home: Path) -> Path:
+    """The user's model folder with a small 3D model, "small", and a 2D one, "flat", and one for colour, "colour"."""
+    folder = ultralight_home / "models"
+    small_model(folder / "small" / "1.0.0", seed=3, intended_use="Tests only.")
+    small_model(folder / "flat" / "1.0.0", seed=3, spatial_dims=2, name="flat")
+    channels = Intensity("scale", mean=(0.5,) * 3, std=(0.25,) * 3)
+    small_model(folder / "colour" / "1.0.0", seed=3, spatial_dims=2, in_channels=3, name="colour", intensity=channels)
+    return folder
+
+
+@pytest.fixture
+def open_dock(make_napari_viewer: Callable[..., Any], models: Path, qtbot: Any) -> Callable[[], tuple[Any, Any]]:
+    """Opens a viewer with the dock: (viewer, dock)."""
+
+    def open_one() -> tuple[Any, Any]:
+        viewer = make_napari_viewer(show=True)
+        _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "UltraLight")
+        choose_model(dock, "small")
+        return viewer, dock
+
+    notification_manager.records.clear()
+    return open_one
+
+
+def choose_model(dock: Any, name: str) -> None:
+    """Choose an installed model by its name."""
+    dock.model.combo.value = next(folder for folder in dock.model.combo.choices if Path(folder).parent.name == name)
+
+
+def click_segment(dock: Any, qtbot: Any) -> None:
+    """Click Segment and wait until all is over, whatever came of it."""
+    dock.run.segment.native.click()
+    qtbot.waitUntil(lambda: not dock.run.is_running, timeout=60_000)
+
+
+def messages() -> list[str]:
+    """What napari has told the user in this test."""
+    return [record.message for record in notification_manager.records]
+
+
+def grey(shape: tuple[int, ...] = (24, 40, 36), seed: int = 0) -> np.ndarray:
+    """Grey noise with a bright ball in its middle."""
+    distance = sum((axis - n / 2) ** 2 for axis, n in zip(np.ogrid[tuple(slice(0, n) for n in shape)], shape, strict=True))
+    noise = np.random.default_rng(seed).normal(0, 10, shape)
+    return (noise + 100 + 400 * (distance < (min(shape) / 3) ** 2)).astype(np.float32)
