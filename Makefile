@@ -16,25 +16,29 @@ SCREENLESS := yes
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help start test setup lint format wheel clean
+.PHONY: help start test setup system-start system-test lint format wheel clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-start: setup ## Open napari with a sample head, the dock open and Segment run once
+start: system-start $(READY) ## Open napari with a sample head, the dock open and Segment run once
 ifdef SCREENLESS
-	@scripts/system_packages display
 	$(VIRTUAL) $(BIN)/python scripts/start.py --output output
 else
 	$(BIN)/python scripts/start.py
 endif
 
-test: setup lint ## Lint, check types and run every test
-	@scripts/system_packages display
+test: system-test lint ## Check style, format and types, and run every test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 setup: $(READY) ## Make or refresh the environment in .venv
-	@scripts/system_packages libraries
+
+# First of all, because a system that lacks something should say so at once.
+system-start:
+	@scripts/system_packages libraries $(if $(SCREENLESS),display)
+
+system-test:
+	@scripts/system_packages libraries display
 
 lint: $(READY) ## Check style, format and types
 	$(BIN)/ruff check .

@@ -88,6 +88,7 @@ BASE = [
     "scikit-image >= 0.22",
     "scipy >= 1.11",
     "SimpleITK >= 2.3",
+    "tifffile >= 2024.1",
     "tqdm >= 4.66",
 ]
 EXTRAS = {

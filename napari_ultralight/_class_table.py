@@ -53,6 +53,7 @@ class ClassTable(QWidget):
         viewer.layers.selection.events.active.connect(self._follow_selection)
         viewer.layers.events.removed.connect(self._forget_removed)
         self.show_layer(None)
+        self._follow_selection()
 
     @property
     def layer(self) -> Any:

@@ -16,6 +16,9 @@ from ultralightunet.volume import Affine, Source, Volume, checked_affine, spacin
 KEY = "ultralight"
 """Where this plugin keeps its facts in `layer.metadata`."""
 
+LayerData = tuple[Any, dict[str, Any], str]
+"""What napari makes a layer from: array, arguments, type."""
+
 Ranges = tuple[tuple[int, int], ...]
 
 

@@ -16,9 +16,7 @@ from ultralightunet.errors import InputError
 from ultralightunet.models import LabelClass
 from ultralightunet.volume import Affine, Segmentation, Volume
 
-from ._grid import KEY, Grid
-
-LayerData = tuple[Any, dict[str, Any], str]
+from ._grid import KEY, Grid, LayerData
 
 OTHER_COLOR = (0.6, 0.6, 0.6, 1.0)
 """Of labels that the model does not know, such as those that a user adds."""

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from ultralightunet.io import SUPPORTED_SUFFIXES, base_name, is_dicom_folder
 from ultralightunet.volume import Volume
 
-from ._grid import KEY, Grid
-from ._layers import LayerData
+from ._grid import KEY, Grid, LayerData
 from ._series import read_all
 
 MEDICAL_SUFFIXES = tuple(suffix for suffix, kind in SUPPORTED_SUFFIXES.items() if kind != "image")

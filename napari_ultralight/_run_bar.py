@@ -118,7 +118,7 @@ class RunBar(QWidget):
             return
         seconds = time.perf_counter() - self._began
         where = {"openvino": "OpenVINO", "torch": "PyTorch"}.get(segmentation.facts.get("engine", ""), "")
-        self._status.setText(f"Done in {seconds:.1f} s ({where}, {segmentation.facts.get('device', '')})")
+        self._status.setText(f"Done in {seconds:.1f} s ({where}, {str(segmentation.facts.get('device', '')).upper()})")
         self.segmented.emit(self._picture, segmentation)
 
     def _errored(self, error: Exception) -> None:

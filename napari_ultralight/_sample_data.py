@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ultralightunet.errors import InputError
 
-from ._layers import LayerData
+from ._grid import LayerData
 from ._reader import read
 
 

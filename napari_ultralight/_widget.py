@@ -8,7 +8,7 @@ from typing import Any
 
 from napari import Viewer
 from napari.layers import Layer
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFormLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from ultralightunet.errors import InputError, UltraLightError
@@ -26,7 +26,7 @@ from ._worker import show_failure
 
 NOTICE = "Research use only. Not a medical device: check every result before you rely on it."
 
-MINIMUM_WIDTH = 350
+MINIMUM_WIDTH = 360
 """Pixels; napari opens docks as narrow as their contents let it."""
 
 STYLE = """
@@ -54,13 +54,15 @@ class UltraLightWidget(QScrollArea):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._viewer = napari_viewer
-        self.image = ImageChoice(napari_viewer)
+        # napari hands plugins a proxy whose layers are proxies too, new ones each time; layers are told apart by identity here.
+        viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._viewer = viewer
+        self.image = ImageChoice(viewer)
         self.model = ModelChoice()
-        self.scope = ScopeChoice(napari_viewer)
+        self.scope = ScopeChoice(viewer)
         self.options = Options()
         self.run = RunBar()
-        self.table = ClassTable(napari_viewer)
+        self.table = ClassTable(viewer)
         self._lay_out()
         self.image.widget.changed.connect(self._adapt)
         self.model.combo.changed.connect(self._adapt)
@@ -70,7 +72,14 @@ class UltraLightWidget(QScrollArea):
         self._bind_keys()
         self._adapt()
         # Qt destroys this widget with its window; napari's events and a running segmentation know nothing of that.
-        self.destroyed.connect(_Farewell(self))
+        self._farewell = _Farewell(self)
+        self.destroyed.connect(self._farewell)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Take leave when napari's dock is closed: it does no more than to let go of this widget."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange and self.parentWidget() is None:
+            self._farewell()
 
     def segment(self) -> None:
         """Segment what is chosen; the labels arrive as a new layer. What stands in the way is told to the user."""
@@ -141,14 +150,18 @@ class UltraLightWidget(QScrollArea):
 
 
 class _Farewell:
-    """Lets go of the viewer and cancels when the widget is destroyed; holds the parts, not the widget that is gone by then."""
+    """Cancels and lets go of the viewer, once; holds the parts, because the widget may be gone by then."""
 
     def __init__(self, widget: UltraLightWidget) -> None:
         self._viewer = widget._viewer
         self._parts: tuple[Any, ...] = (widget.image, widget.scope, widget.table)
         self._run = widget.run
+        self._is_said = False
 
     def __call__(self, *_: object) -> None:
+        if self._is_said:
+            return
+        self._is_said = True
         self._run.abandon()
         for part in self._parts:
             part.close_down()

@@ -8,29 +8,27 @@ model folder is written to `ultralightunet/shipped/brain` with its measured scor
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from export import export
+from recipe import ROOT, arguments, train
 from synthesis import HeadSynthesizer, load_head_maps
 from torch import nn
 
 import ultralightunet as ulu
 from ultralightunet.architecture import VARIANTS, Architecture
-from ultralightunet.events import Epoch, finish
+from ultralightunet.events import finish
 from ultralightunet.io import read_image, read_labels
 from ultralightunet.losses import dice_cross_entropy
 from ultralightunet.metrics import dice
 from ultralightunet.models import LabelClass, Model
 from ultralightunet.networks import UltraLightUNet
-from ultralightunet.training import Plan, fit
+from ultralightunet.training import Plan
 from ultralightunet.volume import Volume
 
-ROOT = Path(__file__).parent.parent
 SPACING = 2.0
 SIZE = (96, 96, 96)
 TRAINING_HEADS, VALIDATION_HEADS = range(1, 19), range(19, 21)
@@ -127,45 +125,24 @@ def exported(options: argparse.Namespace, validation: HeadSynthesizer) -> Model:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with head_NN.nii.gz and labels.json")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the checkpoint and the log")
-    parser.add_argument("--steps", type=int, default=5000)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--variant", default="S")
-    parser.add_argument("--export", type=Path, default=ROOT / "ultralightunet" / "shipped" / "brain", help="the model folder")
-    parser.add_argument("--export-only", action="store_true", help="write the model folder from the last checkpoint, as it is")
+    parser = arguments(__doc__, name="brain", steps=5000, variant="S")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(0)
     training, validation = (
         HeadSynthesizer(
             load_head_maps(options.data, heads), size=SIZE, spacing=SPACING, seed=seed, t1_share=share, target_of_class=TARGET_OF_CLASS
         )
         for heads, seed, share in ((TRAINING_HEADS, 1, t1_share), (VALIDATION_HEADS, 2, lambda number: float(number % 2)))
     )
-    if options.export_only:
-        logging.info("%s", dict(exported(options, validation).scores))
-        return
-    network = UltraLightUNet(spatial_dims=3, in_channels=1, out_channels=3, variant=options.variant, norm="instance")
-    plan = Plan(steps=options.steps, batch_size=1, learning_rate=2e-3, every=200)
-    options.output.mkdir(parents=True, exist_ok=True)
-    log = options.output / "log.jsonl"
-    for event in fit(
-        network,
-        training,
-        dice_cross_entropy,
-        plan,
-        checkpoint=options.output / "checkpoint.pt",
-        validate=validator(validation, 8),
-        device=options.device,
-    ):
-        assert isinstance(event, Epoch)
-        logging.info("step %d of %d loss %.4f %s %.0f s", event.step, event.steps, event.loss, event.scores, event.seconds)
-        with log.open("a") as file:
-            file.write(json.dumps({"step": event.step, "loss": event.loss, **event.scores, "seconds": event.seconds}) + "\n")
+    if not options.export_only:
+        torch.manual_seed(0)
+        train(
+            options,
+            network=UltraLightUNet(spatial_dims=3, in_channels=1, out_channels=3, variant=options.variant, norm="instance"),
+            sample=training,
+            loss=dice_cross_entropy,
+            plan=Plan(steps=options.steps, batch_size=1, learning_rate=2e-3, every=200),
+            validate=validator(validation, 8),
+        )
     logging.info("%s", dict(exported(options, validation).scores))
 
 

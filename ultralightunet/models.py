@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -204,8 +205,12 @@ def install_model(folder: Path) -> Model:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".installing-") as beside:
-            shutil.copytree(folder, Path(beside) / "model")
-            os.replace(Path(beside) / "model", target)
+            copy = Path(beside) / "model"
+            shutil.copytree(folder, copy, copy_function=shutil.copyfile)
+            for path in (copy, *copy.rglob("*")):
+                # What comes from a read-only disk could be neither moved into place nor deleted later.
+                path.chmod(path.stat().st_mode | stat.S_IWUSR)
+            os.replace(copy, target)
     except OSError as error:
         raise OutputError(f"the model could not be copied to {target}: {error}; free space there or set ULTRALIGHT_HOME") from error
     return read_model(target)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.layers import Labels
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManager, PluginManifest
 
@@ -39,11 +40,11 @@ def models(ultralight_home: Path) -> Path:
 
 
 @pytest.fixture
-def open_dock(make_napari_viewer: Callable[..., Any], models: Path, qtbot: Any) -> Callable[[], tuple[Any, Any]]:
-    """Opens a viewer with the dock: (viewer, dock)."""
+def open_dock(make_napari_viewer: Callable[..., Any], models: Path) -> Callable[..., tuple[Any, Any]]:
+    """Opens a viewer with the dock: (viewer, dock); with `show=True` its window is on the screen."""
 
-    def open_one() -> tuple[Any, Any]:
-        viewer = make_napari_viewer(show=True)
+    def open_one(*, show: bool = False) -> tuple[Any, Any]:
+        viewer = make_napari_viewer(show=show)
         _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "UltraLight")
         choose_model(dock, "small")
         return viewer, dock
@@ -73,3 +74,13 @@ def grey(shape: tuple[int, ...] = (24, 40, 36), seed: int = 0) -> np.ndarray:
     distance = sum((axis - n / 2) ** 2 for axis, n in zip(np.ogrid[tuple(slice(0, n) for n in shape)], shape, strict=True))
     noise = np.random.default_rng(seed).normal(0, 10, shape)
     return (noise + 100 + 400 * (distance < (min(shape) / 3) ** 2)).astype(np.float32)
+
+
+def labels_in(viewer: Any) -> list[Labels]:
+    """The viewer's labels layers, oldest first."""
+    return [layer for layer in viewer.layers if isinstance(layer, Labels)]
+
+
+def amounts(dock: Any) -> dict[int, str]:
+    """What the table says of each label."""
+    return {label: amount for label, _, amount in dock.table.rows()}

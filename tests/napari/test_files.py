@@ -34,7 +34,9 @@ def labels_on(image: Layer, seed: int = 0) -> Layer:
     """A Labels layer as the dock adds it, with random labels."""
     picture = Picture.of(image)
     labels = blobs(np.random.default_rng(seed), picture.grid.shape, top=2)
-    segmentation = Segmentation(labels, picture.grid.affine, (LabelClass(0, "none"), LabelClass(1, "one"), LabelClass(2, "two")), True, picture.grid.source)
+    segmentation = Segmentation(
+        labels, picture.grid.affine, (LabelClass(0, "none"), LabelClass(1, "one"), LabelClass(2, "two")), True, picture.grid.source
+    )
     return Layer.create(*picture.labels_layer(segmentation, name="labels"))
 
 

@@ -200,6 +200,7 @@ def _enhanced_frames(path: Path, tags: _Tags) -> Iterator[Frame]:
     """Frames of a file that says of each where it is, in sequences that SimpleITK does not show."""
     try:
         import pydicom
+        from pydicom.errors import BytesLengthException, InvalidDicomError
     except ImportError as error:
         raise InputError(
             f"expected one image a file, found an enhanced DICOM file {path}; install pydicom, or convert it to NIfTI"
@@ -220,14 +221,14 @@ def _enhanced_frames(path: Path, tags: _Tags) -> Iterator[Frame]:
                 (tags.rows, tags.columns),
                 tags.colour,
                 _axes(orientation, measures.get("PixelSpacing", (1, 1)), path),
-                np.array(place.ImagePositionPatient, dtype=np.float64) if "ImagePositionPatient" in place else None,
+                np.array(place.ImagePositionPatient, dtype=np.float64).reshape(3) if "ImagePositionPatient" in place else None,
                 float(measures.get("SliceThickness") or 1.0),
                 "PixelSpacing" in measures,
                 (float(content.get("TemporalPositionIndex", 0)), *_indices(content), index),
                 rescales[index],
                 rescales[0],
             )
-    except (pydicom.errors.InvalidDicomError, AttributeError, KeyError, TypeError, ValueError, EOFError) as error:
+    except (InvalidDicomError, BytesLengthException, AttributeError, KeyError, TypeError, ValueError, EOFError) as error:
         raise InputError(
             f"expected a DICOM file that says where each frame is, found a damaged header in {path} ({error}); export it again"
         ) from error

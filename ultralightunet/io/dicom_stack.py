@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import Affine
-from .choice import chosen_volume
+from .checks import chosen_volume
 from .dicom_headers import Frame
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
@@ -14,11 +16,10 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import Segmentation, Source, Volume
-from .choice import chosen_volume
+from .checks import check_claim, chosen_volume
 from .geometry import affine_from_itk, itk_from_affine, lies_flat
 
 _READERS = {"nrrd": "NrrdImageIO", "metaimage": "MetaImageIO"}
-_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 4, "LONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
 
 
 @contextmanager
@@ -46,18 +47,18 @@ def read_itk(path: Path, kind: str, *, volume_index: int | None = None) -> Volum
     """
     name = {"nrrd": "an NRRD", "metaimage": "a MetaImage"}[kind]
     try:
-        fields = _fields(path, kind)
+        fields, available = _fields(path, kind)
         reader = sitk.ImageFileReader()
         reader.SetImageIO(_READERS[kind])
         reader.SetFileName(str(path))
         with quiet_itk():
+            reader.ReadImageInformation()
+            _check_size(reader, fields, available, path)
             image = reader.Execute()
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(
             f"expected {name} image, found a damaged or other file {path} ({itk_reason(error)}); copy or export it again"
         ) from error
-    except MemoryError as error:
-        raise InputError(f"expected an image that fits into memory, found a larger one or a damaged header in {path}") from error
     array = sitk.GetArrayFromImage(image)
     if array.dtype.kind not in "biuf":
         raise InputError(f"expected voxels that are real numbers, found {array.dtype.name} in {path}; export its magnitude")
@@ -86,11 +87,11 @@ def _one_volume(array: NDArray[Any], image: Any, volume_index: int | None, path:
     return array, parts
 
 
-def _fields(path: Path, kind: str) -> dict[str, str]:
-    """The text header's fields, names in lower case.
+def _fields(path: Path, kind: str) -> tuple[dict[str, str], int]:
+    """The text header's fields, names in lower case, and how many bytes of voxels follow it.
 
     Raises:
-        ValueError: if a MetaImage has no header, or fewer bytes than its header says: ITK would complain on stderr.
+        ValueError: if it is no such header; ITK would say so on stderr too.
     """
     fields: dict[str, str] = {}
     with path.open("rb") as file:
@@ -105,18 +106,23 @@ def _fields(path: Path, kind: str) -> dict[str, str]:
         start = file.tell()
     if kind == "metaimage" and not {"ndims", "dimsize", "elementtype", "elementdatafile"} <= fields.keys():
         raise ValueError("it does not begin with a MetaImage header")
-    if fields.get("elementdatafile", "").upper() == "LOCAL":
-        needed = _stored_bytes(fields)
-        if path.stat().st_size - start < needed:
-            raise ValueError(f"it holds {path.stat().st_size - start} of {needed} bytes of voxels")
-    return fields
+    beside = fields.get("elementdatafile", fields.get("data file", fields.get("datafile", "LOCAL")))
+    if beside.upper() == "LOCAL":
+        return fields, path.stat().st_size - start
+    data = path.parent / beside
+    # Several files, named by a pattern or a list, are left to ITK.
+    return fields, data.stat().st_size if data.is_file() else sys.maxsize
 
 
-def _stored_bytes(fields: dict[str, str]) -> int:
-    if fields.get("compresseddata", "").lower() == "true":
-        return int(fields.get("compresseddatasize", 0))
-    voxels = prod(int(size) for size in fields.get("dimsize", "0").split()) * int(fields.get("elementnumberofchannels", 1))
-    return voxels * _BYTES.get(fields.get("elementtype", "").removeprefix("MET_").removeprefix("U").removesuffix("_ARRAY"), 0)
+def _check_size(reader: Any, fields: dict[str, str], available: int, path: Path) -> None:
+    """Whether the file holds as many bytes as its header says: ITK would ask for memory first and complain on stderr."""
+    # ITK names a type like "vector of 16-bit signed integer".
+    bits = re.search(r"(\d+)-bit", sitk.GetPixelIDValueAsString(reader.GetPixelID()))
+    voxel = int(bits[1]) // 8 * reader.GetNumberOfComponents() if bits else 1
+    packed = fields.get("encoding", "raw") != "raw" or fields.get("compresseddata", "").lower() == "true"
+    check_claim(prod(reader.GetSize()) * voxel, available, path, packed=packed)
+    if packed:
+        check_claim(int(fields.get("compresseddatasize", 0)), available, path, packed=False)
 
 
 def write_itk(segmentation: Segmentation, labels: NDArray[Any], path: Path) -> None:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import Affine, Segmentation, Source, Volume
-from .choice import chosen_volume
+from .checks import check_claim, chosen_volume
 from .geometry import agrees, lies_flat
 
 _MILLIMETRES = {1: 1000.0, 3: 0.001}
@@ -57,8 +57,6 @@ def read_nifti(path: Path, *, volume_index: int | None = None) -> Volume:
         raise InputError(
             f"expected a NIfTI image, found a damaged or other file {path} ({_brief(error)}); copy or export it again"
         ) from error
-    except MemoryError as error:
-        raise InputError(f"expected an image that fits into memory, found a larger one or a damaged header in {path}") from error
 
 
 def _read(file: IO[bytes], path: Path, volume_index: int | None) -> Volume:
@@ -69,6 +67,8 @@ def _read(file: IO[bytes], path: Path, volume_index: int | None) -> Volume:
     with _quiet_nibabel():
         image = kind.from_file_map({"image": FileHolder(fileobj=cast("IOBase", file))}, mmap=False)
     _check_voxel_size(stored, path)
+    claimed = prod(int(size) for size in image.shape) * image.get_data_dtype().itemsize
+    check_claim(claimed, path.stat().st_size, path, packed=isinstance(file, gzip.GzipFile))
     shape = image.shape
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]

@@ -45,6 +45,10 @@ def _read(path: Path, volume_index: int | None, series: str | None, *, as_labels
         if str(path) in str(error):
             raise
         raise InputError(f"{path}: {error}") from error
+    except MemoryError as error:
+        raise InputError(
+            f"expected an image that fits into memory, found a larger one or a damaged header in {path}; crop or mend it"
+        ) from error
 
 
 def _read_as(kind: str, path: Path, volume_index: int | None, series: str | None, *, as_labels: bool) -> Volume:

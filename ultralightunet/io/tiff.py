@@ -14,7 +14,7 @@ from PIL import Image, ImageSequence
 
 from ..errors import InputError, OutputError
 from ..volume import Affine, Segmentation, Source, Volume, spacing_of
-from .choice import chosen_volume
+from .checks import check_claim, chosen_volume
 from .pictures import pixels
 
 # tifffile logs what it finds wrong; without a handler Python would put that on stderr beside our own sentence.
@@ -64,7 +64,8 @@ def read_tiff(path: Path, *, as_labels: bool = False, volume_index: int | None =
     """
     try:
         with tifffile.TiffFile(path) as file:
-            series = file.series[0]
+            series = _first_series(file)
+            check_claim(series.nbytes, path.stat().st_size, path, packed=True)
             axes, spacing = str(series.axes), _spacing(file)
             try:
                 array = _coloured(np.asarray(series.asarray()), series.keyframe, as_labels)
@@ -75,8 +76,6 @@ def read_tiff(path: Path, *, as_labels: bool = False, volume_index: int | None =
                 axes, array = _through_pillow(path, as_labels)
     except _DAMAGE as error:
         raise InputError(f"expected a TIFF picture, found a damaged or other file {path} ({error}); copy or export it again") from error
-    except MemoryError as error:
-        raise InputError(f"expected a picture that fits into memory, found a larger one or a damaged header in {path}") from error
     if array.size == 0:
         raise InputError(f"expected a TIFF picture, found a damaged file without pixels {path}; copy or export it again")
     array, channels = _arranged(array, axes, volume_index, path)
@@ -96,11 +95,28 @@ def count_slices(path: Path) -> int:
     """
     try:
         with tifffile.TiffFile(path) as file:
-            series = file.series[0]
+            series = _first_series(file)
             sizes = [size for axis, size in zip(series.axes, series.shape, strict=True) if axis not in "YXSC"]
             return int(np.prod(sizes, dtype=np.int64))
     except _DAMAGE as error:
         raise InputError(f"expected a TIFF picture, found a damaged or other file {path} ({error}); copy or export it again") from error
+
+
+def _first_series(file: tifffile.TiffFile) -> Any:
+    """The first picture or stack; a file whose pages go round in a circle is refused, because tifffile would follow them for ever."""
+    layout, handle = file.tiff, file.filehandle
+    seen: set[int] = set()
+    offset = file.pages.first.offset
+    while offset and offset < handle.size:
+        if offset in seen:
+            raise ValueError("its pages go round in a circle")
+        seen.add(offset)
+        handle.seek(offset)
+        (tags,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
+        handle.seek(offset + layout.tagnosize + tags * layout.tagsize)
+        following = handle.read(layout.offsetsize)
+        offset = struct.unpack(layout.offsetformat, following)[0] if len(following) == layout.offsetsize else 0
+    return file.series[0]
 
 
 def _coloured(array: NDArray[Any], page: Any, as_labels: bool) -> NDArray[Any]:

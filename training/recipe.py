@@ -1,0 +1,73 @@
+"""What the recipes share: arguments, the log, the learning curve."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import torch
+from torch import Tensor, nn
+
+from ultralightunet.training import Plan, Sample, fit
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+ROOT = Path(__file__).parent.parent
+
+
+def arguments(description: str, *, name: str, steps: int, variant: str) -> argparse.ArgumentParser:
+    """Options that every recipe has; starts the log."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the training data")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the checkpoint, the log and the learning curve")
+    parser.add_argument("--steps", type=int, default=steps, help="optimiser steps in all")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of the network; samples are made on one more")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--variant", default=variant, help="width of the network")
+    parser.add_argument("--export", type=Path, default=ROOT / "ultralightunet" / "shipped" / name, help="the model folder")
+    parser.add_argument("--export-only", action="store_true", help="write the model folder from the last checkpoint, as it is")
+    return parser
+
+
+def train(
+    options: argparse.Namespace,
+    *,
+    network: nn.Module,
+    sample: Callable[[int], Sample],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    plan: Plan,
+    validate: Callable[[nn.Module], dict[str, float]],
+) -> None:
+    """Train to the end, from the last checkpoint where there is one; log each stretch and draw the curve anew."""
+    torch.set_num_threads(options.threads)
+    options.output.mkdir(parents=True, exist_ok=True)
+    log = options.output / "log.jsonl"
+    checkpoint = options.output / "checkpoint.pt"
+    for event in fit(network, sample, loss, plan, checkpoint=checkpoint, validate=validate, device=options.device):
+        scores = {name: round(value, 4) for name, value in event.scores.items()}
+        logging.info("step %d of %d, loss %.4f, %s, %.0f s", event.step, event.steps, event.loss, scores, event.seconds)
+        with log.open("a") as file:
+            file.write(json.dumps({"step": event.step, "loss": round(event.loss, 4), **scores, "seconds": round(event.seconds, 1)}) + "\n")
+        draw_curve(log, options.output / "curve.png")
+
+
+def draw_curve(log: Path, picture: Path) -> None:
+    """The learning curve of a log, loss on the left, scores on the right."""
+    lines = {line["step"]: line for line in map(json.loads, log.read_text().splitlines())}
+    steps = sorted(lines)
+    figure, left = plt.subplots(figsize=(7, 4), layout="constrained")
+    left.plot(steps, [lines[s]["loss"] for s in steps], color="0.5", label="training loss")
+    left.set(xlabel="step", ylabel="training loss")
+    right = left.twinx()
+    for name in sorted(set(lines[steps[-1]]) - {"step", "loss", "seconds"}):
+        right.plot(steps, [lines[s].get(name) for s in steps], label=name)
+    right.set(ylabel="validation Dice", ylim=(0, 1))
+    right.legend(loc="lower right")
+    figure.savefig(picture, dpi=100)
+    plt.close(figure)
