@@ -92,7 +92,8 @@ BASE = [
     "tqdm >= 4.66",
 ]
 EXTRAS = {
-    "napari": ["napari[pyside6] >= 0.9", "app-model >= 0.3"],
+    # PySide6 6.12.0 ends a Python 3.11 process after some hundred signals; newer Pythons do not mind (tests/test_qt_binding.py).
+    "napari": ["napari[pyside6] >= 0.9", "app-model >= 0.3", "PySide6 != 6.12.0; python_version < '3.12'"],
     "train": ["torch >= 2.4", "monai >= 1.4"],
     "dicom": ["pydicom >= 3", "highdicom >= 0.25"],
     "test": [

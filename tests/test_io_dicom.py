@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -261,6 +262,15 @@ def test_enhanced_files_may_hold_several_volumes_and_slopes(tmp_path: Path) -> N
     np.testing.assert_array_equal(read_image(path, volume_index=1).array[:, 0, 0], [4, 6, 8])
     with pytest.raises(InputError, match="missing slice"):
         read_image(enhanced(tmp_path / "gap.dcm", planes[:4], [0, 1, 2, 4]))
+
+
+def test_only_enhanced_files_need_pydicom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dicom_series(tmp_path / "series", marked())
+    path = enhanced(tmp_path / "enhanced.dcm", marked().astype(np.uint16), [0, 1, 2, 3])
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    assert read_image(tmp_path / "series").shape == (4, 5, 7)
+    with pytest.raises(InputError, match="install pydicom"):
+        read_image(path)
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,14 @@ def test_damaged_files_are_named_in_one_sentence(tmp_path: Path, damage: str, su
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("encoding", ["raw", "gzip"])
+def test_a_header_that_claims_more_than_its_file_can_hold_asks_for_no_memory(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "huge.nrrd"
+    path.write_text(f"NRRD0004\ntype: uint16\ndimension: 3\nsizes: 4000 4000 4000\nendian: little\nencoding: {encoding}\n\nshort")
+    with pytest.raises(InputError, match="expected 128000000000 bytes of voxels, found 5"):
+        read_image(path)
+
+
 @pytest.mark.parametrize("suffix", [".nhdr", ".mhd"])
 def test_a_header_without_its_data_file_is_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"scan{suffix}"

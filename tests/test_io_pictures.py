@@ -87,6 +87,8 @@ def test_a_tiff_of_grey_pages_is_a_stack(tmp_path: Path) -> None:
     np.testing.assert_array_equal(volume.array, stack)
     tifffile.imwrite(tmp_path / "colour.tif", np.stack([COLOUR] * 4), photometric="rgb")
     assert read_image(tmp_path / "colour.tif").array.shape == (4, 6, 9, 3)
+    tifffile.imwrite(tmp_path / "channels.tif", stack, imagej=True, metadata={"axes": "CYX"})
+    assert read_image(tmp_path / "channels.tif").channels == 3
     tifffile.imwrite(tmp_path / "planes.tif", np.moveaxis(COLOUR, -1, 0), photometric="rgb", planarconfig="separate")
     np.testing.assert_array_equal(read_image(tmp_path / "planes.tif").array, COLOUR)
 
@@ -138,6 +140,18 @@ def test_damaged_files_are_named_in_one_sentence(tmp_path: Path, damage: str, su
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+def test_pages_that_go_round_in_a_circle_are_noticed(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "round.tif", np.stack([GREY] * 3), photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(tmp_path / "round.tif") as file:
+        last = file.pages[2]
+        end = last.offset + 2 + 12 * len(last.tags)
+    data = bytearray((tmp_path / "round.tif").read_bytes())
+    data[end : end + 4] = last.offset.to_bytes(4, "little")
+    (tmp_path / "round.tif").write_bytes(data)
+    with pytest.raises(InputError, match="round in a circle"):
+        read_image(tmp_path / "round.tif")
 
 
 def test_a_picture_has_one_volume_only(tmp_path: Path) -> None:

@@ -102,6 +102,41 @@ def test_suffixes_name_the_formats() -> None:
     assert {"nifti", "nrrd", "metaimage", "dicom", "image"} == set(SUPPORTED_SUFFIXES.values())
 
 
+SAY_WHAT_IS_WRONG = """
+import sys
+from ultralightunet import InputError
+from ultralightunet.io import read_image
+for path in sys.argv[1:]:
+    try:
+        read_image(path)
+    except InputError as error:
+        print(error)
+"""
+
+
+def test_nothing_but_the_sentence_reaches_the_terminal(tmp_path: Path, root: Path) -> None:
+    good = write_nii(tmp_path / "good.nii", np.arange(24, dtype=np.int16).reshape(2, 3, 4)).read_bytes()
+    tifffile.imwrite(tmp_path / "good.tif", np.zeros((9, 9), np.uint8))
+    picture = (tmp_path / "good.tif").read_bytes()
+    bad = {
+        "magic.nii": good[:344] + bytes(4) + good[348:],
+        "type.nii": good[:70] + b"\xff\x7f" + good[72:],
+        "extension.nii": good[:348] + b"\x01\0\0\0" + b"\x07\0\0\0" * 99,
+        "cut.nii": good[:-5],
+        "cut.tif": picture[:100],
+        "text.mha": b"text\n" * 99,
+        "text.nrrd": b"text\n" * 99,
+        "text.dcm": b"text\n" * 99,
+    }
+    for name, data in bad.items():
+        (tmp_path / name).write_bytes(data)
+    command = [sys.executable, "-c", SAY_WHAT_IS_WRONG, *(str(tmp_path / name) for name in bad)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
+    assert done.stderr == ""
+    # The odd extension does no harm to the image.
+    assert len(done.stdout.splitlines()) == len(bad) - 1
+
+
 def test_reading_nifti_imports_neither_itk_nor_anything_heavier(tmp_path: Path, root: Path) -> None:
     path = write_nii(tmp_path / "scan.nii.gz", np.zeros((2, 3, 4), np.uint8))
     code = f"import sys; from ultralightunet.io import read_image; read_image({str(path)!r}); print(sorted(sys.modules))"

@@ -108,6 +108,11 @@ def exported(options: argparse.Namespace, validation: HeadSynthesizer) -> Model:
     )
     metadata = {
         "data_source": "20 head label maps of SynthSeg (Apache-2.0), of which 18 trained and 2 validated; no real image was trained on",
+        "known_failures": [
+            "Lateral ventricles are brain here, as in the label maps; dark ventricles in unusual contrasts may come out as fluid.",
+            "Thick slices (5 mm and more) blur the border between brain and fluid.",
+            "Trained on adults' heads; children's heads were not seen.",
+        ],
         "references": [
             "Rahman, Marculescu: MK-UNet: Multi-kernel Lightweight CNN for Medical Image Segmentation. ICCV Workshops 2025.",
             "Billot et al.: SynthSeg. Medical Image Analysis 2023. doi 10.1016/j.media.2023.102789",

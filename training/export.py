@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from card import write_page
 
 from ultralightunet.models import Model, read_model, write_model
 
@@ -37,7 +38,7 @@ def export(
 
     Args:
         checkpoint: of `fit`.
-        target: the model folder; one that a previous run of the recipe made is replaced.
+        target: the model folder; one that a previous run of the recipe made is replaced, and so is its page in the documentation.
         model: facts of the model.
         measure: returns the scores of the written model.
         licence_file: name of a text in `licences/`.
@@ -53,4 +54,6 @@ def export(
             shutil.rmtree(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(Path(temporary) / "scored", target)
-    return read_model(target)
+    exported = read_model(target)
+    write_page(exported)
+    return exported

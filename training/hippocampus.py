@@ -143,6 +143,9 @@ def exported(options: argparse.Namespace, validation: list[Path]) -> Model:
         licence_file="decathlon-cc-by-sa-4.0.txt",
         metadata={
             "data_source": "Medical Segmentation Decathlon, Task04 Hippocampus (CC BY-SA 4.0): 176 cases trained, 44 validated",
+            "known_failures": [
+                "A whole head given without a box: the model has seen nothing but crops, and labels other structures too.",
+            ],
             "references": [
                 "Rahman, Marculescu: MK-UNet: Multi-kernel Lightweight CNN for Medical Image Segmentation. ICCV Workshops 2025.",
                 "Simpson et al.: A large annotated medical image dataset for the development and evaluation of segmentation algorithms. "

@@ -80,10 +80,8 @@ def read_tiff(path: Path, *, as_labels: bool = False, volume_index: int | None =
         raise InputError(f"expected a TIFF picture, found a damaged file without pixels {path}; copy or export it again")
     array, channels = _arranged(array, axes, volume_index, path)
     dims = array.ndim - (channels > 1)
-    affine = np.eye(4)
-    if spacing is not None and (spacing[2] or dims == 2):
-        affine[:3, :3] = np.diag([*spacing[:2], spacing[2] or 1.0])
-    sized = spacing is not None and (bool(spacing[2]) or dims == 2)
+    sized = spacing is not None and (dims == 2 or spacing[2] > 0)
+    affine = np.diag([*spacing[:2], spacing[2] or 1.0, 1.0]) if sized and spacing is not None else np.eye(4)
     return Volume(array, affine, channels, sized, Source(path, "image", {"pages": array.shape[0] if dims == 3 else 1}))
 
 
@@ -121,7 +119,7 @@ def _first_series(file: tifffile.TiffFile) -> Any:
 
 def _coloured(array: NDArray[Any], page: Any, as_labels: bool) -> NDArray[Any]:
     """`array` as it is to be seen: palettes looked up, black and white the usual way round."""
-    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and array.dtype.kind in "bu":
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and array.dtype.kind in ("b" if as_labels else "bu"):
         array = ~array
     if as_labels:
         return array.astype(np.uint8) if array.dtype == np.bool_ else array
@@ -140,27 +138,29 @@ def _through_pillow(path: Path, as_labels: bool) -> tuple[str, NDArray[Any]]:
 
 def _arranged(array: NDArray[Any], axes: str, volume_index: int | None, path: Path) -> tuple[NDArray[Any], int]:
     """The array as (j, i) or (k, j, i), then channels if there are several, and their number."""
-    for axis in "SC":
-        if axis in axes:
-            array = np.moveaxis(array, axes.index(axis), -1)
-            axes = axes.replace(axis, "") + axis
-            if array.shape[-1] == 1:
-                array, axes = array[..., 0], axes[:-1]
-    if "S" in axes and array.shape[-1 - ("C" in axes)] in (2, 4) and "C" not in axes:
-        array = array[..., : array.shape[-1] - 1]
-        if array.shape[-1] == 1:
-            array, axes = array[..., 0], axes[:-1]
+    array, axes = _channels_last(array, axes)
     channels = array.shape[-1] if axes[-1] in "SC" else 1
-    spatial = len(axes) - (channels > 1)
-    lead = array.shape[: spatial - 2]
-    deep = tuple(size for size in lead if size > 1)
-    if len(deep) > 2 or ("S" in axes and "C" in axes):
+    stacked = axes.rstrip("SC").removesuffix("YX")
+    if len(stacked) > 2 or not set("SC").isdisjoint(stacked) or axes.endswith(("SC", "CS")):
         raise InputError(
             f"expected a picture or a stack of slices, found axes {axes} of {array.shape} in {path}; save the part that is to be segmented"
         )
-    count = deep[0] if len(deep) == 2 else 1
-    array = array.reshape((count, *deep[-1:], *array.shape[spatial - 2 :]))[chosen_volume(volume_index, count, path)]
+    if len(stacked) < 2:
+        array = array[np.newaxis]
+    array = array[chosen_volume(volume_index, array.shape[0], path)]
     return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False)), channels
+
+
+def _channels_last(array: NDArray[Any], axes: str) -> tuple[NDArray[Any], str]:
+    """The array and its axes with colours (S) or channels (C) last, without alpha and without axes of length 1 (but for Y and X)."""
+    for axis in "CS":
+        if axis in axes:
+            array = np.moveaxis(array, axes.index(axis), -1)
+            axes = axes.replace(axis, "") + axis
+    if axes.endswith("S") and array.shape[-1] in (2, 4):
+        array = array[..., :-1]
+    single = [n for n, axis in enumerate(axes) if array.shape[n] == 1 and axis not in "YX"]
+    return array.squeeze(tuple(single)), "".join(axis for n, axis in enumerate(axes) if n not in single)
 
 
 def _spacing(file: tifffile.TiffFile) -> tuple[float, float, float] | None:
@@ -190,7 +190,7 @@ def write_tiff(segmentation: Segmentation, labels: NDArray[Any], path: Path) -> 
     if not segmentation.has_spacing:
         tifffile.imwrite(path, labels, photometric="minisblack", compression="zlib", metadata=None)
         return
-    if labels.ndim == 3 and not holds_place(segmentation.affine):
+    if labels.ndim == 3 and not _is_size_only(segmentation.affine):
         raise OutputError(
             "expected a volume without a place in space for TIFF, found one with an orientation or origin; write .nii.gz, .nrrd or .mha"
         )
@@ -199,6 +199,6 @@ def write_tiff(segmentation: Segmentation, labels: NDArray[Any], path: Path) -> 
     tifffile.imwrite(path, labels, imagej=True, resolution=(1 / spacing[-1], 1 / spacing[-2]), metadata=notes)
 
 
-def holds_place(affine: Affine) -> bool:
+def _is_size_only(affine: Affine) -> bool:
     """Whether a voxel size says all that `affine` does."""
     return np.array_equal(affine, np.diag(np.abs(np.diag(affine))))

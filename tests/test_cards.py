@@ -1,0 +1,35 @@
+"""What is said of a shipped model is what its metadata say."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from ultralightunet.models import SHIPPED, read_model
+
+MODELS = sorted(path.parent.parent for path in SHIPPED.glob("*/configs/metadata.json"))
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
+def test_a_models_page_is_made_from_its_metadata(folder: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(root / "training"))
+    sys.modules.pop("card", None)
+    from card import PAGES, card
+
+    assert (PAGES / f"{folder.name}.md").read_text(encoding="utf-8") == card(read_model(folder))
+
+
+def test_all_shipped_models_together_stay_small() -> None:
+    total = sum(path.stat().st_size for path in SHIPPED.rglob("*") if path.is_file())
+    assert 0 < total <= 8e6
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
+def test_a_shipped_model_says_what_a_user_must_know(folder: Path) -> None:
+    model = read_model(folder)
+    assert model.weights()
+    assert model.licence
+    assert "Research use only" in model.intended_use
+    assert model.scores
+    assert (folder / "LICENSE").read_text(encoding="utf-8").strip()
+    assert len({c.color for c in model.classes}) == len(model.classes)
