@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import _offline  # noqa: F401 - before anything imports nibabel
 from .formats import SUPPORTED_SUFFIXES, WRITABLE_SUFFIXES, base_name, is_dicom_folder, output_paths, output_suffix
 from .reading import check_values, read_image, read_labels
 from .writing import write_labels

@@ -157,9 +157,7 @@ def write_nifti(segmentation: Segmentation, labels: NDArray[Any], path: Path) ->
         labels = labels[np.newaxis]
     kind: Any = nib.Nifti1Image if max(labels.shape) < 2**15 else nib.Nifti2Image
     image = kind(labels.T, affine)
-    sform, qform = header.get("sform_code", 0), header.get("qform_code", 0)
-    image.set_sform(affine, sform or qform or 1)
-    _set_qform(image, affine, qform or sform or 1, labels.shape)
+    _place(image, affine, header.get("sform_code"), header.get("qform_code"), labels.shape)
     if segmentation.has_spacing:
         image.header.set_xyzt_units({1: "meter", 3: "micron"}.get(unit, "mm"))
     with path.open("wb") as file:
@@ -171,8 +169,18 @@ def write_nifti(segmentation: Segmentation, labels: NDArray[Any], path: Path) ->
             image.to_stream(file)
 
 
-def _set_qform(image: Any, affine: Affine, code: int, shape: tuple[int, ...]) -> None:
-    """Set the qform, or mark it as absent where the axes are not at right angles: it knows rotations only."""
-    image.set_qform(affine, code)
+def _place(image: Any, affine: Affine, sform: int | None, qform: int | None, shape: tuple[int, ...]) -> None:
+    """Set both transforms with the source's codes.
+
+    Where the source has neither, readers place it by rules of their own, which differ; labels without them lie on it in every one.
+    """
+    if (sform, qform) == (0, 0):
+        image.set_sform(None)
+        image.set_qform(None)
+        if agrees(affine, image.header.get_best_affine(), shape):
+            return
+    image.set_sform(affine, sform or qform or 1)
+    # A qform knows rotations only: it is marked as absent where the axes are not at right angles.
+    image.set_qform(affine, qform or sform or 1)
     if not agrees(affine, image.get_qform(), shape):
         image.set_qform(affine, 0)
