@@ -1,16 +1,18 @@
 """The network is the published one, in 2D to the last digit."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from ultralightunet import UltraLightUNet, convert_official_state_dict
 from ultralightunet.architecture import VARIANTS
-from ultralightunet.networks.depthwise import depthwise_conv3d
+from ultralightunet.networks.blocks import MultiKernelInvertedResidual
+from ultralightunet.networks.depthwise import depthwise_conv2d, depthwise_conv3d
 
 GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
 
@@ -113,10 +115,25 @@ def test_unknown_parameter_names_are_refused() -> None:
 def test_the_cheap_backward_pass_gives_pytorchs_gradients(channels: int, size: int, shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     layer = nn.Conv3d(channels, channels, size, padding=size // 2, groups=channels, bias=False).double()
-    image = torch.randn(shape[0], channels, *shape[1:], dtype=torch.float64)
+    assert_same_gradients(layer, depthwise_conv3d, torch.randn(shape[0], channels, *shape[1:], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(("channels", "size"), [(2, 1), (2, 5), (16, 1), (16, 3), (16, 5), (5, 5), (24, 5)])
+@pytest.mark.parametrize("shape", [(2, 17, 9), (1, 40, 8), (2, 3, 6), (1, 1, 2)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_cheap_2d_backward_pass_gives_pytorchs_gradients(
+    channels: int, size: int, shape: tuple[int, ...], layout: torch.memory_format
+) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(channels, channels, size, padding=size // 2, groups=channels, bias=False).double()
+    image = torch.randn(shape[0], channels, *shape[1:], dtype=torch.float64).contiguous(memory_format=layout)
+    assert_same_gradients(layer, depthwise_conv2d, image)
+
+
+def assert_same_gradients(layer: nn.Module, cheap: Callable[[Tensor, Tensor], Tensor], image: Tensor) -> None:
     weight = torch.randn_like(image)
     results = []
-    for convolve in (layer, lambda x: depthwise_conv3d(x, layer.weight)):
+    for convolve in (layer, lambda x: cheap(x, layer.weight)):
         x = image.clone().requires_grad_()
         layer.zero_grad()
         y = convolve(x)
@@ -124,3 +141,19 @@ def test_the_cheap_backward_pass_gives_pytorchs_gradients(channels: int, size: i
         results.append((y.detach(), x.grad, layer.weight.grad.clone()))
     for a, b in zip(*results, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(("width_in", "width_out"), [(3, 16), (16, 32), (96, 64), (5, 7)])
+def test_a_block_in_training_shuffles_its_weights_as_it_would_its_channels(width_in: int, width_out: int) -> None:
+    torch.manual_seed(0)
+    block = MultiKernelInvertedResidual(2, width_in, width_out, "instance").double()
+    image = torch.randn(2, width_in, 9, 12, dtype=torch.float64)
+    # Instance norm does the same in training and after it, so that only the two ways of shuffling differ.
+    results = []
+    for mode in (True, False):
+        block.train(mode).zero_grad()
+        out = block(image)
+        out.square().sum().backward()
+        results.append([out.detach(), *(p.grad.clone() for p in block.parameters())])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)

@@ -120,10 +120,11 @@ def test_both_engines_give_the_same_labels(head: Volume, brain: ulu.Model, head_
 
 
 def test_a_2d_model_labels_every_slice_or_one(tmp_path: Path) -> None:
-    model = small_model(tmp_path / "m", spatial_dims=2, classes=2, size=(64, 64), window=(64, 64))
+    model = small_model(tmp_path / "m", spatial_dims=2, classes=2, size=(64, 64), window=(64, 64), seed=8)
     image = Volume(np.random.default_rng(0).normal(size=(6, 40, 50)).astype(np.float32), np.diag([1, 1, 5, 1.0]))
     every = ulu.segment(image, model).labels
     one = ulu.segment(image, model, axis=0, slice=3).labels
+    assert set(np.unique(every)) == {0, 1}
     np.testing.assert_array_equal(one[3], every[3])
     assert not np.delete(one, 3, axis=0).any()
     across = ulu.segment(image, model, axis=2, slice=7).labels
@@ -132,18 +133,52 @@ def test_a_2d_model_labels_every_slice_or_one(tmp_path: Path) -> None:
 
 
 def test_a_slice_outside_the_volume_is_named(tmp_path: Path) -> None:
-    model = small_model(tmp_path / "m", spatial_dims=2, classes=2, size=(64, 64), window=(64, 64))
+    model = small_model(tmp_path / "m", spatial_dims=2, classes=2, size=(64, 64), window=(64, 64), seed=8)
     with pytest.raises(ulu.InputError, match="from 0 to 5 along axis 0, found 6"):
         ulu.segment(Volume(np.random.default_rng(0).normal(size=(6, 40, 50))), model, axis=0, slice=6)
 
 
 def test_colour_grey_and_plain_arrays_are_taken(tmp_path: Path) -> None:
     model = small_model(
-        tmp_path / "m", spatial_dims=2, in_channels=3, classes=2, size=(64, 96), window=(64, 96), intensity=Intensity("scale", 0, 255)
+        tmp_path / "m",
+        seed=8,
+        spatial_dims=2,
+        in_channels=3,
+        classes=2,
+        size=(64, 96),
+        window=(64, 96),
+        intensity=Intensity("scale", 0, 255, (0.5,), (0.25,)),
     )
     rgb = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
-    assert ulu.segment(Volume(rgb, channels=3), model).labels.shape == (90, 120)
+    found = ulu.segment(Volume(rgb, channels=3), model).labels
+    assert found.shape == (90, 120)
+    assert set(np.unique(found)) == {0, 1}
     assert ulu.segment(rgb[..., 0], model).labels.shape == (90, 120)
+
+
+@pytest.mark.parametrize("factor", [1e-8, 1.0, 1e30])
+def test_the_unit_of_the_grey_values_does_not_matter(tmp_path: Path, factor: float) -> None:
+    model = small_model(tmp_path / "m", seed=3)
+    array = np.random.default_rng(0).normal(100, 30, (40, 40, 40))
+    expected = ulu.segment(array, model).labels
+    assert len(np.unique(expected)) > 1
+    assert (ulu.segment(array * factor, model).labels == expected).mean() > 0.999
+
+
+def test_values_that_single_precision_cannot_hold_are_refused(brain: ulu.Model) -> None:
+    with pytest.raises(ulu.InputError, match="infinite"):
+        ulu.segment(np.random.default_rng(0).normal(size=(20, 20, 20)) * 1e40, brain)
+
+
+@pytest.mark.parametrize("array", [np.ones((4, 4, 4), complex), np.full((4, 4, 4), "a")])
+def test_what_is_no_number_is_refused(brain: ulu.Model, array: np.ndarray) -> None:
+    with pytest.raises(ulu.InputError, match="real numbers"):
+        ulu.segment(array, brain)
+
+
+def test_a_slice_is_refused_by_a_3d_model(brain: ulu.Model) -> None:
+    with pytest.raises(ulu.InputError, match="for 2D models"):
+        ulu.segment(np.random.default_rng(0).normal(size=(20, 20, 20)), brain, slice=3)
 
 
 def test_a_2d_image_is_refused_by_a_3d_model(brain: ulu.Model) -> None:
@@ -151,7 +186,17 @@ def test_a_2d_image_is_refused_by_a_3d_model(brain: ulu.Model) -> None:
         ulu.segment(np.random.default_rng(0).normal(size=(50, 50)), brain)
 
 
-@pytest.mark.parametrize("box", [((0, 5), (0, 5)), ((0, 5), (0, 5), (3, 3)), ((-1, 5), (0, 5), (0, 5)), ((0, 99), (0, 5), (0, 5))])
+@pytest.mark.parametrize(
+    "box",
+    [
+        ((0, 5), (0, 5)),
+        ((0, 5), (0, 5), (3, 3)),
+        ((-1, 5), (0, 5), (0, 5)),
+        ((0, 99), (0, 5), (0, 5)),
+        (0, 5, 0),
+        ((0.5, 3), (0, 5), (0, 5)),
+    ],
+)
 def test_a_box_that_does_not_fit_is_refused(brain: ulu.Model, box: tuple) -> None:
     with pytest.raises(ulu.InputError, match="box"):
         ulu.segment(np.random.default_rng(0).normal(size=(20, 20, 20)), brain, box=box)
@@ -163,7 +208,7 @@ def test_a_step_of_nothing_is_refused(brain: ulu.Model) -> None:
 
 
 def test_progress_comes_after_each_window_and_closing_cancels_within_one(tmp_path: Path) -> None:
-    model = small_model(tmp_path / "m")
+    model = small_model(tmp_path / "m", seed=3)
     image = Volume(np.random.default_rng(0).normal(size=(80, 80, 80)).astype(np.float32))
     work = ulu.Session().segment(image, ulu.Request(model))
     seen = [next(work) for _ in range(5)]
@@ -183,7 +228,7 @@ def test_volumes_with_a_single_slice_or_row_come_back_whole(tmp_path: Path) -> N
 def test_the_same_session_serves_another_model(tmp_path: Path) -> None:
     session = ulu.Session()
     image = Volume(np.random.default_rng(0).normal(size=(32, 32, 32)).astype(np.float32))
-    first, second = (small_model(tmp_path / str(n), seed=n) for n in range(2))
+    first, second = (small_model(tmp_path / str(n), seed=n) for n in (3, 4))
     labels = [finish(session.segment(image, ulu.Request(m))).labels for m in (first, second, first)]
     np.testing.assert_array_equal(labels[0], labels[2])
     assert (labels[0] != labels[1]).any()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tests.test_models import full_disk
 from ultralightunet import UltraLightUNet
+from ultralightunet.errors import OutputError, TrainingError
 from ultralightunet.events import Epoch, finish
 from ultralightunet.losses import dice_cross_entropy
 from ultralightunet.training import Plan, Sample, fit
@@ -190,19 +191,36 @@ def test_a_checkpoint_holds_nothing_but_tensors_and_numbers(tmp_path: Path) -> N
 def test_a_checkpoint_of_another_network_is_refused_and_stays(tmp_path: Path) -> None:
     finish(fit(small_network(), square, dice_cross_entropy, Plan(steps=2, every=2), checkpoint=tmp_path / "c.pt"))
     before = (tmp_path / "c.pt").read_bytes()
-    with pytest.raises(RuntimeError, match="Missing key"):
+    with pytest.raises(TrainingError, match="Missing key|another or a damaged one"):
         next(fit(ultralight(), square, dice_cross_entropy, Plan(steps=4, every=2), checkpoint=tmp_path / "c.pt"))
     assert (tmp_path / "c.pt").read_bytes() == before
     assert threads_of_samples() == 0
+
+
+def test_a_damaged_checkpoint_is_one_clear_error(tmp_path: Path) -> None:
+    finish(fit(small_network(), square, dice_cross_entropy, Plan(steps=2, every=2), checkpoint=tmp_path / "c.pt"))
+    whole = (tmp_path / "c.pt").read_bytes()
+    (tmp_path / "c.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(TrainingError, match="damaged"):
+        next(fit(small_network(), square, dice_cross_entropy, Plan(steps=4, every=2), checkpoint=tmp_path / "c.pt"))
+
+
+def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
+    def lost(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return logits.mean() * float("nan")
+
+    with pytest.raises(TrainingError, match="lower learning rate"):
+        next(fit(small_network(), square, lost, Plan(steps=2, every=2), checkpoint=tmp_path / "c.pt"))
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     work = fit(small_network(), square, dice_cross_entropy, Plan(steps=6, every=2), checkpoint=tmp_path / "c.pt")
     next(work)
     before = (tmp_path / "c.pt").read_bytes()
-    with full_disk(500), pytest.raises((OSError, RuntimeError)):
+    with full_disk(500), pytest.raises(OutputError, match="could not be written"):
         next(work)
     assert (tmp_path / "c.pt").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
     wait_until_gone()
 
 

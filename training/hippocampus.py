@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,14 @@ from augmentation import Augmentation, Case
 from export import export
 from recipe import arguments, train
 from torch import Tensor, nn
+from validation import Label, bootstrap_interval, model_labels, network_labels
 
-import ultralightunet as ulu
 from ultralightunet.architecture import VARIANTS, Architecture
-from ultralightunet.events import finish
 from ultralightunet.io import read_image, read_labels
 from ultralightunet.losses import dice_cross_entropy
 from ultralightunet.metrics import dice
 from ultralightunet.models import LabelClass, Model
 from ultralightunet.networks import UltraLightUNet
-from ultralightunet.session import Request, label_with
 from ultralightunet.training import Plan
 from ultralightunet.transforms import Orientation, normalize
 
@@ -93,21 +90,7 @@ class Sampler:
         return self.augment(self.cases[int(torch.randint(len(self.cases), (1,), generator=rng))], rng)
 
 
-class NetworkEngine:
-    """A network in training, in place of an engine."""
-
-    name, device = "torch", "cpu"
-
-    def __init__(self, network: nn.Module) -> None:
-        self.network = network
-
-    def __call__(self, batch: np.ndarray) -> np.ndarray:
-        device = next(self.network.parameters()).device
-        with torch.inference_mode():
-            return self.network(torch.from_numpy(batch).to(device)).cpu().numpy()
-
-
-def scores(label: Callable[[ulu.Volume], np.ndarray], images: list[Path]) -> np.ndarray:
+def scores(label: Label, images: list[Path]) -> np.ndarray:
     """Dice of (anterior, posterior) of each case, at its own resolution."""
     found = []
     for path in images:
@@ -117,16 +100,13 @@ def scores(label: Callable[[ulu.Volume], np.ndarray], images: list[Path]) -> np.
 
 
 def measured(model: Model, images: list[Path]) -> dict[str, Any]:
-    session = ulu.Session()
-    found = scores(lambda image: finish(session.segment(image, Request(model))).labels, images)
-    rng = np.random.default_rng(0)
+    found = scores(model_labels(model), images)
     means = found.mean(1)
-    low, high = np.percentile([rng.choice(means, len(means)).mean() for _ in range(2000)], (2.5, 97.5))
     return {
         "Dice on validation cases": {
             "cases": len(images),
             "mean": round(float(means.mean()), 4),
-            "95 % bootstrap interval": [round(float(low), 4), round(float(high), 4)],
+            "95 % bootstrap interval": bootstrap_interval(means),
             "anterior": round(float(found[:, 0].mean()), 4),
             "posterior": round(float(found[:, 1].mean()), 4),
         }
@@ -164,8 +144,7 @@ def main() -> None:
         model = model_facts(options.export, options.variant)
 
         def validate(network: nn.Module) -> dict[str, float]:
-            engine = NetworkEngine(network)
-            found = scores(lambda image: finish(label_with(engine, image, Request(model))).labels, validation[::2]).mean(0)
+            found = scores(network_labels(network, model), validation[::2]).mean(0)
             return {"anterior": float(found[0]), "posterior": float(found[1]), "mean": float(found.mean())}
 
         train(
@@ -176,7 +155,8 @@ def main() -> None:
             plan=Plan(steps=options.steps, batch_size=2, learning_rate=2e-3, every=250),
             validate=validate,
         )
-    logging.info("%s", dict(exported(options, validation).scores))
+    if not options.train_only:
+        logging.info("%s", dict(exported(options, validation).scores))
 
 
 if __name__ == "__main__":

@@ -27,10 +27,12 @@ def arguments(description: str, *, name: str, steps: int, variant: str) -> argpa
     parser.add_argument("--data", type=Path, required=True, help="folder of the training data")
     parser.add_argument("--output", type=Path, required=True, help="folder for the checkpoint, the log and the learning curve")
     parser.add_argument("--steps", type=int, default=steps, help="optimiser steps in all")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads of the network; samples are made on one more")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of the network")
+    parser.add_argument("--workers", type=int, default=1, help="threads that prepare samples ahead; several for a GPU")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--variant", default=variant, help="width of the network")
     parser.add_argument("--export", type=Path, default=ROOT / "ultralightunet" / "shipped" / name, help="the model folder")
+    parser.add_argument("--train-only", action="store_true", help="write no model folder, on a machine without OpenVINO say")
     parser.add_argument("--export-only", action="store_true", help="write the model folder from the last checkpoint, as it is")
     return parser
 
@@ -49,7 +51,8 @@ def train(
     options.output.mkdir(parents=True, exist_ok=True)
     log = options.output / "log.jsonl"
     checkpoint = options.output / "checkpoint.pt"
-    for event in fit(network, sample, loss, plan, checkpoint=checkpoint, validate=validate, device=options.device):
+    work = fit(network, sample, loss, plan, checkpoint=checkpoint, validate=validate, device=options.device, workers=options.workers)
+    for event in work:
         scores = {name: round(value, 4) for name, value in event.scores.items()}
         logging.info("step %d of %d, loss %.4f, %s, %.0f s", event.step, event.steps, event.loss, scores, event.seconds)
         with log.open("a") as file:

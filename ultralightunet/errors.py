@@ -17,3 +17,7 @@ class ModelError(UltraLightError):
 
 class OutputError(UltraLightError):
     """The result could not be written, or what was written does not read back the same."""
+
+
+class TrainingError(UltraLightError):
+    """A training cannot begin or go on."""

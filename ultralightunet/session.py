@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -130,11 +131,14 @@ def segment(image: str | Path | Volume | Array, model: str | Path | Model, **opt
 def _region(image: Volume, box: Box | None) -> tuple[slice, ...]:
     if box is None:
         return tuple(slice(0, n) for n in image.shape)
-    fits = len(box) == len(image.shape) and all(0 <= a < b <= n for (a, b), n in zip(box, image.shape, strict=False))
-    if not fits:
+    try:
+        ranges = [(index(a), index(b)) for a, b in box]
+    except TypeError:
+        ranges = []
+    if len(ranges) != len(image.shape) or not all(0 <= a < b <= n for (a, b), n in zip(ranges, image.shape, strict=True)):
         axes = "k, j, i" if image.spatial_dims == 3 else "j, i"
         raise InputError(f"expected a box of ranges along ({axes}) inside the image's {image.shape}, found {box}; draw it inside the image")
-    return tuple(slice(a, b) for a, b in box)
+    return tuple(slice(a, b) for a, b in ranges)
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,8 @@ def _label_volume(job: _Job) -> Generator[Progress, None, int]:
     image, model = job.image, job.request.model
     if image.spatial_dims != 3:
         raise InputError(f"expected a volume for the 3D model {model.name}, found a 2D image; choose a 2D model")
+    if job.request.axis is not None or job.request.slice is not None:
+        raise InputError(f"expected a box for the 3D model {model.name}, found an axis or a slice; they are for 2D models")
     began = time.perf_counter()
     orientation = Orientation.of(image.affine)
     # Views all the way: what is written into `out` lies on the image's own grid.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import pickle
 import queue
 import threading
 import time
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .errors import OutputError, TrainingError
 from .events import Epoch
 
 logger = logging.getLogger(__name__)
@@ -74,6 +76,10 @@ def fit(
 
     Returns:
         The network with averaged weights, in evaluation state.
+
+    Raises:
+        TrainingError: if the loss is no longer a number, or the checkpoint is not of this training.
+        OutputError: if a checkpoint cannot be written; the one before is kept.
     """
     layout = torch.channels_last_3d if _spatial_dims(network) == 3 else torch.channels_last
     network = network.to(device)
@@ -82,7 +88,7 @@ def fit(
     optimizer = torch.optim.AdamW(_groups(network, plan.weight_decay), lr=plan.learning_rate)
     done = 0
     if checkpoint.exists():
-        done = _restore(checkpoint, network, averaged, optimizer, device)
+        done = _restore(checkpoint, network, averaged, optimizer, device, plan)
         logger.info("going on from step %d of %s", done, checkpoint)
     network.train()
     began, total, counted = time.perf_counter(), 0.0, 0
@@ -94,6 +100,10 @@ def fit(
         optimizer.zero_grad(set_to_none=True)
         value.backward()
         nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
+        if not math.isfinite(float(value.detach())):
+            raise TrainingError(
+                f"the loss is {float(value.detach())} at step {step + 1}; go on from the last checkpoint with a lower learning rate"
+            )
         optimizer.step()
         averaged.update_parameters(network)
         total, counted = total + float(value.detach()), counted + 1
@@ -151,7 +161,7 @@ def _batches(sample: Callable[[int], Sample], plan: Plan, done: int, workers: in
                 return
             try:
                 waiting.put((number, sample(number)))
-            except Exception as error:  # noqa: BLE001 - handed to the training thread, which raises it
+            except BaseException as error:  # noqa: BLE001 - handed to the training thread, which raises it
                 waiting.put((number, error))
                 return
 
@@ -164,7 +174,7 @@ def _batches(sample: Callable[[int], Sample], plan: Plan, done: int, workers: in
             wanted = range(step * plan.batch_size, (step + 1) * plan.batch_size)
             while not all(number in ready for number in wanted):
                 number, item = waiting.get()
-                if isinstance(item, Exception):
+                if isinstance(item, BaseException):
                     raise item
                 ready[number] = item
             images, targets = zip(*(ready.pop(number) for number in wanted), strict=True)
@@ -187,13 +197,32 @@ def _save(path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.
         "step": step,
         "plan": asdict(plan),
     }
-    torch.save(state, beside)
-    os.replace(beside, path)
+    try:
+        with beside.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except (OSError, RuntimeError) as error:
+        # torch reports a full disk as a RuntimeError.
+        raise OutputError(
+            f"the checkpoint could not be written to {path}: {error}; free space there, then go on from the last one"
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
 
 
-def _restore(path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, device: str) -> int:
-    state = torch.load(path, map_location=device, weights_only=True)
-    network.load_state_dict(state["network"])
-    averaged.load_state_dict(state["averaged"])
-    optimizer.load_state_dict(state["optimizer"])
+def _restore(path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, device: str, plan: Plan) -> int:
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        network.load_state_dict(state["network"])
+        averaged.load_state_dict(state["averaged"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (RuntimeError, OSError, pickle.UnpicklingError, EOFError, LookupError, ValueError, TypeError) as error:
+        raise TrainingError(
+            f"expected a checkpoint of this training in {path}, found another or a damaged one ({str(error).splitlines()[0]}); "
+            "move it away to begin anew"
+        ) from error
+    if state["plan"] != asdict(plan):
+        logger.warning("the checkpoint %s was made with another plan: %s", path, state["plan"])
     return int(state["step"])

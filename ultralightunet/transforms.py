@@ -123,7 +123,7 @@ def normalize(image: Array, intensity: Intensity, dtype: np.dtype[Any]) -> Array
         np.clip(image, np.float32(low), np.float32(high), out=image)
         mean, std = image.mean(dtype=np.float64), image.std(dtype=np.float64)
         image -= np.float32(mean)
-        image /= np.float32(max(std, 1e-6))
+        image /= np.float32(std) if std > 0 else np.float32(1)
         return image
     per_channel = (-1, *(1,) * (image.ndim - 1))
     if intensity.rule == "window":

@@ -91,6 +91,13 @@ def check_values(volume: Volume, *, nan_fill: float | None = None) -> Volume:
         InputError: if values are missing, or all are equal.
     """
     array = volume.array
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"expected real numbers, found an image of type {array.dtype}; convert it to numbers first")
+    if array.dtype.itemsize > 4 and array.dtype.kind == "f":
+        # The network computes in single precision: what that cannot hold is as good as infinite.
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32)
+        volume = replace(volume, array=array)
     low, high = array.min(), array.max()
     # NaN and infinity show in the minimum and maximum, so nothing as large as the image is made to look for them.
     if not (np.isfinite(low) and np.isfinite(high)):
@@ -98,7 +105,7 @@ def check_values(volume: Volume, *, nan_fill: float | None = None) -> Volume:
         count = int(array.size - np.count_nonzero(finite))
         if nan_fill is None:
             raise InputError(f"expected finite values, found {count} of {array.size} NaN or infinite; fill them with --nan-fill V, e.g. 0")
-        if not np.isfinite(nan_fill):
+        if not np.isfinite(np.float32(nan_fill)):
             raise InputError(f"expected a finite value to fill missing ones with, found {nan_fill}; change --nan-fill")
         array = np.where(finite, array, array.dtype.type(nan_fill))
         low, high = array.min(), array.max()

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .models import Model
+    from .facts import Model
 
 _NAME = re.compile(r"\w([\w .+-]*[\w+-])?")
 _VERSION = re.compile(r"\w[\w.+-]*")

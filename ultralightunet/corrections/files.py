@@ -1,0 +1,154 @@
+"""How a store's files are made: packed fast, durable, with nothing in their headers but the geometry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import OutputError
+from ..io.geometry import agrees, lies_flat
+from ..volume import Affine
+
+Array = NDArray[Any]
+
+
+def storable(array: Array) -> Array:
+    """`array` in C order and in the nearest type that NIfTI has, little-endian; real values are kept exactly."""
+    kind = array.dtype
+    if kind == np.bool_:
+        kind = np.dtype(np.uint8)
+    elif kind == np.float16:
+        kind = np.dtype(np.float32)
+    elif kind.kind == "f" and kind.itemsize > 8:
+        kind = np.dtype(np.float64)
+    return np.ascontiguousarray(array, dtype=kind.newbyteorder("<"))
+
+
+def content_hash(array: Array, **geometry: Any) -> str:
+    """sha256 of an array's values, type, shape and what else is said of it; not of how or where it is stored."""
+    array = storable(array)
+    said = json.dumps({"shape": array.shape, "dtype": array.dtype.str, **geometry}, sort_keys=True)
+    digest = hashlib.sha256(said.encode())
+    digest.update(array.data)
+    return digest.hexdigest()
+
+
+def image_hash(array: Array, affine: Affine, *, channels: int, has_spacing: bool) -> str:
+    """What identifies an image: its voxels and where they are, to a micrometre, so that a reader's rounding makes no other image."""
+    placed = (np.round(affine[:3], 3) + 0.0).tolist()
+    return content_hash(array, affine=placed, channels=channels, has_spacing=has_spacing)
+
+
+def packed_nifti(array: Array, affine: Affine, *, has_spacing: bool) -> bytes:
+    """The bytes of a `.nii.gz` file with one channel, (k, j, i) or (j, i).
+
+    zlib's level 1 with run lengths only: on a noisy 256^3 int16 scan that is 1.7 times as fast as plain level 1 and 2 % larger, and
+    labels are runs anyway. The gzip header has no name and no time, so that the same image makes the same file.
+    """
+    array = storable(array)
+    if array.ndim == 2 and not lies_flat(affine):
+        # Readers built on ITK forget where a 2D image is in space, but not a volume of one slice.
+        array = array[np.newaxis]
+    kind: Any = nib.Nifti1Image if max(array.shape) < 2**15 else nib.Nifti2Image
+    # nibabel asks for a word on 64-bit integers, which not every reader knows; here they are what the image has.
+    header = kind(array.T, affine, dtype=array.dtype).header
+    header.set_sform(affine, 1)
+    header.set_qform(affine, 1)
+    if not agrees(affine, header.get_qform(), array.shape):
+        # A qform knows rotations only; a sheared image has none.
+        header.set_qform(affine, 0)
+    header.set_slope_inter(1, 0)
+    header.set_data_offset(header.single_vox_offset)
+    if has_spacing:
+        header.set_xyzt_units("mm")
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31, 9, zlib.Z_RLE)
+    start = header.binaryblock + bytes(header.single_vox_offset - len(header.binaryblock))
+    return b"".join((packer.compress(start), packer.compress(array.data), packer.flush()))
+
+
+def as_json(facts: Mapping[str, Any]) -> bytes:
+    """Facts as a file of JSON for people and programs."""
+    return (json.dumps(facts, indent=2, allow_nan=False) + "\n").encode()
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_durably(path: Path, blob: bytes) -> str:
+    """Write a new file, see it through to the disk, and read it back.
+
+    Returns:
+        Its sha256.
+
+    Raises:
+        OSError: if it cannot be written.
+        OutputError: if it does not read back the same.
+    """
+    with path.open("xb") as file:
+        file.write(blob)
+        file.flush()
+        os.fsync(file.fileno())
+    if path.read_bytes() != blob:
+        raise OutputError(f"expected {path.name} to read back as written, found other bytes; check the disk's free space and health")
+    return hashlib.sha256(blob).hexdigest()
+
+
+def replace_durably(path: Path, blob: bytes) -> None:
+    """Write a file beside and move it into place, so that whoever reads finds the old one or the new one.
+
+    Raises:
+        OSError: if it cannot be written; the old one is then untouched.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        write_durably(beside, blob)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """See the names in a folder through to the disk, where the system can do that (Windows cannot)."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def said_clearly(folder: Path, consequence: str) -> Iterator[None]:
+    """Turn what the system says about a full, read-only or missing disk into one sentence.
+
+    Raises:
+        OutputError: for an `OSError` inside.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        raise OutputError(
+            f"expected to write to the store {folder}, found an obstacle: {reason}; {consequence}; "
+            "free space there, check its permissions or choose another folder, and save again"
+        ) from error

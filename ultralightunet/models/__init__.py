@@ -1,0 +1,21 @@
+"""A model is a folder: read, checked, written, listed, installed."""
+
+from .facts import Intensity, LabelClass, Model
+from .folder import METADATA, WEIGHTS, read_model, write_model
+from .metadata import SCHEMA_VERSION
+from .registry import SHIPPED, install_model, list_models, load_model
+
+__all__ = [
+    "METADATA",
+    "SCHEMA_VERSION",
+    "SHIPPED",
+    "WEIGHTS",
+    "Intensity",
+    "LabelClass",
+    "Model",
+    "install_model",
+    "list_models",
+    "load_model",
+    "read_model",
+    "write_model",
+]

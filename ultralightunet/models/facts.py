@@ -1,0 +1,125 @@
+"""What is known of a model, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from ..architecture import Architecture
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """One class of labels.
+
+    Attributes:
+        index: the label value.
+        name: e.g. "hippocampus".
+        color: red, green, blue, 0..255.
+        snomed: SNOMED CT code of the structure, or "".
+    """
+
+    index: int
+    name: str
+    color: tuple[int, int, int] = (128, 128, 128)
+    snomed: str = ""
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """How grey values become the network's input.
+
+    Attributes:
+        rule: "percentile" clips to the percentiles `low` and `high` of the image, then subtracts its mean and divides by its
+            standard deviation; "window" clips to the values `low` and `high` (Hounsfield units, say), then subtracts `mean`
+            and divides by `std`; "scale" maps the range of the image's integer type (or `low`..`high`) to 0..1, then
+            subtracts `mean` and divides by `std`, channel by channel.
+        low: see `rule`.
+        high: see `rule`.
+        mean: one value, or one per channel.
+        std: likewise.
+    """
+
+    rule: Literal["percentile", "window", "scale"] = "percentile"
+    low: float = 0.5
+    high: float = 99.5
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model folder's facts; `weights()` reads its parameters.
+
+    Attributes:
+        folder: where it lies.
+        name: e.g. "brain".
+        version: e.g. "1.0.0".
+        title: one line for a person: what it segments.
+        modality: e.g. "MR", "US", "endoscopy".
+        architecture: of the network.
+        classes: background first; their indices are 0, 1, 2, ...
+        spacing: voxel size in mm (k, j, i) or (j, i) that images are resampled to, or None.
+        size: pixels (j, i) that a whole 2D image is resized to where `spacing` is None, or None.
+        window: voxels of one sliding window, (k, j, i) or (j, i), multiples of 32; an image that is no larger is
+            seen whole.
+        whole: the largest number of voxels (in millions) that is seen whole rather than through windows; normalisation by
+            the image's own statistics wants whole images.
+        intensity: how grey values are prepared.
+        keep_largest: groups of classes of which only the largest connected island is kept.
+        licence: of the weights, an SPDX identifier or a short text.
+        intended_use: who may use it for what, and what it must not be used for.
+        scores: measured figures, e.g. {"Dice, Colin27": 0.95}.
+        parent: NAME@VERSION that it was retrained from, or "".
+        sha256: of the weight file.
+        metadata: the whole metadata.json.
+    """
+
+    folder: Path
+    name: str
+    version: str
+    title: str
+    modality: str
+    architecture: Architecture
+    classes: tuple[LabelClass, ...]
+    spacing: tuple[float, ...] | None = None
+    size: tuple[int, int] | None = None
+    window: tuple[int, ...] = ()
+    whole: float = 0.0
+    intensity: Intensity = field(default_factory=Intensity)
+    keep_largest: tuple[tuple[int, ...], ...] = ()
+    licence: str = ""
+    intended_use: str = ""
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    parent: str = ""
+    sha256: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def id(self) -> str:
+        """NAME@VERSION."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def spatial_dims(self) -> int:
+        """2 or 3."""
+        return self.architecture.spatial_dims
+
+    @cached_property
+    def _weights(self) -> dict[str, NDArray[Any]]:
+        from .folder import read_weights
+
+        return read_weights(self)
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """The parameters by name, float16 as stored.
+
+        Raises:
+            ModelError: if the file is damaged, is not the one that the metadata describes, or does not fit the architecture.
+        """
+        return self._weights

@@ -1,0 +1,105 @@
+"""The models at hand: those that are shipped, and those that the user installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+from ..errors import ModelError, OutputError
+from ..home import home
+from .facts import Model
+from .folder import METADATA, read_model
+
+SHIPPED = Path(__file__).parent.parent / "shipped"
+
+
+def load_model(model: str | Path | Model) -> Model:
+    """A shipped or installed model by NAME or NAME@VERSION, or the model in a folder.
+
+    Raises:
+        ModelError: if there is none, or its metadata cannot be used.
+    """
+    if isinstance(model, Model):
+        return model
+    # A folder that only happens to be called like a model, one of scans say, does not hide the model.
+    if os.path.isfile(Path(model) / METADATA):
+        return read_model(Path(model))
+    name, _, version = str(model).partition("@")
+    known = list_models()
+    named = [m for m in known if m.name == name]
+    if version:
+        named = [m for m in named if m.version == version]
+    if not named and os.path.isdir(model):
+        return read_model(Path(model))
+    if not named:
+        raise ModelError(
+            f"expected a model folder or an installed model ({', '.join(sorted({m.id for m in known})) or 'there is none'}), "
+            f"found {str(model)!r}; `ultralight models` lists them"
+        )
+    return next((m for m in named if m.version == _current_version(name)), max(named, key=_version_order))
+
+
+def list_models() -> list[Model]:
+    """Every shipped and installed model that can be read, shipped first; unreadable folders are left out."""
+    found: dict[str, Model] = {}
+    folders = [*sorted(SHIPPED.glob("*")), *sorted(_installed().glob("*/*"))]
+    for folder in folders:
+        try:
+            model = read_model(folder)
+        except ModelError:
+            continue
+        found.setdefault(model.id, model)
+    return list(found.values())
+
+
+def install_model(folder: Path) -> Model:
+    """Copy a user's model folder to the user's models, so that every host finds it; the same version twice is the same model.
+
+    Raises:
+        ModelError: if the folder holds no usable model, or another one of that name and version is installed.
+        OutputError: if it cannot be copied.
+    """
+    model = read_model(folder)
+    model.weights()
+    target = _installed() / model.name / model.version
+    if target.exists():
+        present = read_model(target)
+        if present.metadata != model.metadata:
+            other = "facts" if present.sha256 == model.sha256 else "weights"
+            raise ModelError(
+                f"{model.id} is installed already with other {other}; give the new model another version in its configs/metadata.json"
+            )
+        return present
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".installing-") as beside:
+            copy = Path(beside) / "model"
+            shutil.copytree(folder, copy, copy_function=shutil.copyfile)
+            for path in (copy, *copy.rglob("*")):
+                # What comes from a read-only disk could be neither moved into place nor deleted later.
+                path.chmod(path.stat().st_mode | stat.S_IWUSR)
+            os.replace(copy, target)
+    except OSError as error:
+        raise OutputError(f"the model could not be copied to {target}: {error}; free space there or set ULTRALIGHT_HOME") from error
+    return read_model(target)
+
+
+def _installed() -> Path:
+    return home() / "models"
+
+
+def _current_version(name: str) -> str | None:
+    try:
+        return (_installed() / name / "current").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        # Nobody has chosen one, or the note of it is damaged.
+        return None
+
+
+def _version_order(model: Model) -> list[tuple[int, str]]:
+    """1.10.0 comes after 1.9.0."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"[.+-]", model.version)]
