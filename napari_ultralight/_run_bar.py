@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from magicgui.widgets import ProgressBar, PushButton
-from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from ultralightunet.events import Progress

@@ -10,7 +10,7 @@ from typing import Any
 
 from napari.qt.threading import WorkerBase, WorkerBaseSignals
 from napari.utils.notifications import notification_manager, show_error
-from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import Signal
 
 from ultralightunet.errors import UltraLightError
 from ultralightunet.events import Progress

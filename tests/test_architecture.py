@@ -30,14 +30,11 @@ FORBIDDEN = {
 """By folder: what no file in it may import, anywhere in the file."""
 
 MAY_IMPORT_TORCH_AT_ONCE = (
-    "ultralightunet/bundles/*.py",
     "ultralightunet/checkpoints.py",
     "ultralightunet/engines/torch_engine.py",
     "ultralightunet/losses.py",
     "ultralightunet/networks/*.py",
-    "ultralightunet/retraining/*.py",
     "ultralightunet/training.py",
-    "ultralightunet/training/*.py",
 )
 """The core's files that need torch for whatever they do; every other one imports it, if at all, inside a function."""
 

@@ -15,7 +15,8 @@ socket.socket.connect = refuse
 socket.create_connection = refuse
 socket.getaddrinfo = refuse
 opened = []
-sys.addaudithook(lambda event, arguments: opened.append(event) if event in ("socket.connect", "socket.getaddrinfo", "socket.bind") else None)
+watched = ("socket.connect", "socket.getaddrinfo", "socket.bind")
+sys.addaudithook(lambda event, arguments: opened.append(event) if event in watched else None)
 
 from ultralightunet.cli import main
 

@@ -117,9 +117,7 @@ def exported(options: argparse.Namespace, validation: HeadSynthesizer) -> Model:
             "Rahman, Marculescu: MK-UNet: Multi-kernel Lightweight CNN for Medical Image Segmentation. ICCV Workshops 2025.",
             "Billot et al.: SynthSeg. Medical Image Analysis 2023. doi 10.1016/j.media.2023.102789",
         ],
-        "changelog": {
-            "0.1.0": f"trained for {step} steps of one 96x96x96 image at 2 mm (the first 2400 at the learning rates of a plan of 5000 steps)"
-        },
+        "changelog": {"0.1.0": f"trained for {step} steps of one 96x96x96 image at 2 mm (the first 2400 at the rates of a 5000-step plan)"},
     }
     return export(
         options.output / "checkpoint.pt",

@@ -50,7 +50,7 @@ def load(image: Path, *, channels: int) -> Picture:
     array = with_channels(volume.array, volume.channels, channels)
     if array is None or volume.array.dtype != np.uint8:
         raise ValueError(f"expected 8-bit pictures with {channels} channel(s), found {volume.array.dtype} with {volume.channels}: {image}")
-    pixels = torch.from_numpy(np.ascontiguousarray(array).reshape(*volume.shape, channels))
+    pixels = torch.from_numpy(np.array(array).reshape(*volume.shape, channels))
     mask = torch.from_numpy((read_labels(mask_of(image)).labels > 0).astype(np.uint8))
     return Picture(image.name, pixels.movedim(-1, 0).contiguous(), mask)
 
@@ -99,23 +99,29 @@ class Augmentation:
         # Drawn at least as fine as the picture is stored, and shrunk with a filter as the product shrinks: nothing aliases.
         drawn = (max(size[0], own[0]), max(size[1], own[1]))
         both = torch.cat((picture.image.float() / 255, picture.mask[None].float()))[None]
-        both = F.grid_sample(both, self.positions(own, drawn, rng), mode="bilinear", padding_mode="zeros", align_corners=False)
+        # One more pixel all round: the picture's edge does not fade into the black outside, nor does it in the product.
+        both = F.pad(both, (1, 1, 1, 1), mode="replicate")
+        grid = self.positions(own, drawn, rng) * torch.tensor([own[1] / (own[1] + 2), own[0] / (own[0] + 2)])
+        both = F.grid_sample(both, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
         if drawn != size:
             both = F.interpolate(both, size, mode="bilinear", align_corners=False, antialias=True)
         return self.look(both[0, :-1], rng), (both[0, -1] >= 0.5).to(torch.uint8)
 
     def positions(self, own: Sequence[int], drawn: Sequence[int], rng: torch.Generator) -> Tensor:
         """Where in a picture of `own` pixels each pixel drawn lies, in `grid_sample`'s units: (1, J, I, 2), last axis (i, j)."""
-        angle = _between(rng, -self.turn, self.turn)
-        matrix = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-        matrix = matrix / _between(rng, *self.scale)
-        matrix[:, 0] *= 1 + _between(rng, -self.stretch, self.stretch)
+        matrix, shift = torch.eye(2), torch.zeros(2)
+        # Some stay where they are, because that is how the network will see every picture.
+        if _chance(rng, 0.75):
+            angle = _between(rng, -self.turn, self.turn)
+            matrix = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+            matrix = matrix / _between(rng, *self.scale)
+            matrix[:, 0] *= 1 + _between(rng, -self.stretch, self.stretch)
+            shift = torch.tensor([_between(rng, -2 * self.shift, 2 * self.shift) for _ in range(2)])
         matrix[:, 0] *= -1 if self.mirror and _chance(rng, 0.5) else 1
         matrix[:, 1] *= -1 if self.upside_down and _chance(rng, 0.5) else 1
         # A turn is one of the stored pixels, which are square; the network's may not be.
         half = torch.tensor([own[1] / 2, own[0] / 2])
         matrix = matrix * half[None, :] / half[:, None]
-        shift = torch.tensor([_between(rng, -2 * self.shift, 2 * self.shift) for _ in range(2)])
         theta = torch.cat((matrix, shift[:, None]), 1)[None]
         grid = F.affine_grid(theta, [1, 1, *drawn], align_corners=False)
         if self.bend > 0 and _chance(rng, 0.5):

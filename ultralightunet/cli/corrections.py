@@ -81,7 +81,8 @@ def run_add(options: argparse.Namespace) -> int:
     if model and prediction:
         # The file does not say who made it.
         prediction = replace(prediction, model=model.id)
-    classes = model.classes if model else _classes(options.classes, store, int(labels.labels.max()))
+    highest = max(int(found.labels.max()) for found in (labels, prediction) if found)
+    classes = model.classes if model else _classes(options.classes, store, highest)
     checked = _checked(options.checked_slices or {}, image) or None
     revision = store.add(
         image,

@@ -9,6 +9,7 @@ import secrets
 import shutil
 from collections.abc import Collection, Generator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,8 @@ class Store:
         if earlier and earlier[-1].content == draft.content and earlier[-1].classes == draft.classes:
             self._settle(known)
             return earlier[-1]
+        if earlier:
+            draft = replace(draft, modality=draft.modality or earlier[-1].modality)
         group, role = self._role(draft, known, patient_key, seen_in_training)
         case = self.folder / CASES / draft.case
         if case.exists() and not earlier:
