@@ -54,6 +54,7 @@ def test_a_correction_is_added_shown_and_listed(tmp_path: Path, ultralight: Comm
     assert tumour.endswith(" ml")
     np.testing.assert_array_equal(found.image().array, read_image(files["image"]).array)
     np.testing.assert_array_equal(found.labels().labels, read_image(files["labels"]).array)
+    assert len({entry.color for entry in found.classes}) == 3
     listed = ultralight("corrections", "list", store)
     assert listed.out.startswith(f"{found.case}/0001  {found.role}")
     assert "100.0 % checked" in listed.out

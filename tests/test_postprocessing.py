@@ -11,7 +11,7 @@ def test_only_the_largest_island_of_a_group_is_kept() -> None:
     labels[10:12, 4:8, 4:8] = 2
     labels[15:17, 15:17, 15:17] = 1
     labels[18, 2, 2] = 3
-    keep_largest(labels, ((1, 2),))
+    keep_largest(labels, (1, 2))
     assert (labels == 1).sum() == 512
     assert (labels == 2).sum() == 32
     assert labels[18, 2, 2] == 3
@@ -20,11 +20,11 @@ def test_only_the_largest_island_of_a_group_is_kept() -> None:
 def test_it_works_through_a_view() -> None:
     labels = np.zeros((6, 8), np.uint8)
     labels[0, 0] = labels[3:5, 3:5] = 1
-    keep_largest(labels.T[::-1], ((1,),))
+    keep_largest(labels.T[::-1], (1,))
     assert labels.sum() == 4
 
 
 def test_empty_labels_stay_empty() -> None:
     labels = np.zeros((4, 4), np.uint8)
-    keep_largest(labels, ((1,), (2, 3)))
+    keep_largest(labels, (2, 3))
     assert not labels.any()

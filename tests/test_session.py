@@ -101,13 +101,54 @@ def test_an_oblique_or_resampled_head_gives_the_same_labels_in_the_same_place(
     assert dice(found == 1, expected == 1) > least
 
 
-def test_a_box_is_labelled_and_nothing_else(head: Volume, brain: ulu.Model) -> None:
-    found = ulu.segment(head, brain, box=((40, 120), (60, 160), (50, 130))).labels
-    assert found.shape == head.shape
+@pytest.mark.parametrize("box", [((70, 110), (90, 130), (70, 110)), ((40, 120), (60, 160), (50, 130)), ((80, 81), (0, 217), (0, 181))])
+def test_labels_in_a_box_are_those_of_the_whole_image_and_nothing_is_labelled_beyond(
+    head: Volume, brain: ulu.Model, head_labels: np.ndarray, box: tuple
+) -> None:
+    found = ulu.segment(head, brain, box=box).labels
+    inside = tuple(slice(*part) for part in box)
+    assert (found[inside] == head_labels[inside]).mean() > 0.95
     outside = found.copy()
-    outside[40:120, 60:160, 50:130] = 0
+    outside[inside] = 0
     assert not outside.any()
-    assert found[40:120, 60:160, 50:130].any()
+
+
+def test_through_windows_too_a_box_gets_the_labels_of_the_whole_image(tmp_path: Path) -> None:
+    model = small_model(tmp_path / "m", seed=3, spacing=(1.5, 1.5, 1.5))
+    image = Volume(np.random.default_rng(0).normal(size=(40, 90, 150)).astype(np.float32), scanner())
+    whole, boxed = ulu.segment(image, model), ulu.segment(image, model, box=((10, 30), (40, 60), (100, 120)))
+    np.testing.assert_array_equal(boxed.labels[10:30, 40:60, 100:120], whole.labels[10:30, 40:60, 100:120])
+    assert boxed.facts["windows"] < whole.facts["windows"]
+
+
+def test_for_a_model_of_crops_a_box_is_an_image_of_its_own(tmp_path: Path) -> None:
+    model = small_model(tmp_path / "m", seed=3, box_is_image=True)
+    array = np.random.default_rng(0).normal(size=(50, 60, 70)).astype(np.float32)
+    found = ulu.segment(array, model, box=((5, 40), (10, 50), (20, 60))).labels
+    np.testing.assert_array_equal(found[5:40, 10:50, 20:60], ulu.segment(array[5:40, 10:50, 20:60], model).labels)
+
+
+@pytest.mark.parametrize(("axes", "flips"), [((0, 1, 2), (0, 1, 1)), ((2, 0, 1), (1, 0, 1)), ((1, 2, 0), (1, 1, 1))])
+def test_slices_of_a_flipped_or_permuted_volume_get_the_same_labels(
+    tmp_path: Path, axes: tuple[int, int, int], flips: tuple[int, int, int]
+) -> None:
+    model = small_model(tmp_path / "m", spatial_dims=2, classes=2, size=(64, 64), window=(64, 64), seed=8)
+    image = Volume(np.random.default_rng(0).normal(size=(6, 40, 50)).astype(np.float32), np.diag([1, 1, 5, 1.0]))
+    turned, back = rearranged(image, axes, flips)
+    np.testing.assert_array_equal(back(ulu.segment(turned, model).labels), ulu.segment(image, model).labels)
+
+
+def test_colour_arrays_are_pictures_for_a_2d_model(tmp_path: Path) -> None:
+    model = small_model(tmp_path / "m", spatial_dims=2, in_channels=3, classes=2, size=(64, 64), window=(64, 64), seed=8)
+    rgba = np.random.default_rng(0).integers(0, 255, (30, 40, 4), np.uint8)
+    np.testing.assert_array_equal(ulu.segment(rgba, model).labels, ulu.segment(Volume(rgba[..., :3], channels=3), model).labels)
+
+
+@pytest.mark.parametrize("size", [1000.0, 1e-4])
+def test_an_absurd_voxel_size_is_refused_before_any_memory_is_asked_for(brain: ulu.Model, size: float) -> None:
+    image = Volume(np.random.default_rng(0).normal(size=(20, 20, 20)), np.diag([size, size, size, 1]))
+    with pytest.raises(ulu.InputError, match="correct the voxel size"):
+        ulu.segment(image, brain)
 
 
 def test_a_repeated_run_gives_the_same_labels_bit_for_bit(head: Volume, brain: ulu.Model, head_labels: np.ndarray) -> None:
@@ -129,7 +170,8 @@ def test_a_2d_model_labels_every_slice_or_one(tmp_path: Path) -> None:
     assert not np.delete(one, 3, axis=0).any()
     across = ulu.segment(image, model, axis=2, slice=7).labels
     assert not np.delete(across, 7, axis=2).any()
-    np.testing.assert_array_equal(one[3], ulu.segment(Volume(image.array[3]), model).labels)
+    # Seen as on a screen, rows to the back and columns to the left, the slice is a picture like any other.
+    np.testing.assert_array_equal(one[3, ::-1, ::-1], ulu.segment(Volume(image.array[3, ::-1, ::-1]), model).labels)
 
 
 def test_a_slice_outside_the_volume_is_named(tmp_path: Path) -> None:

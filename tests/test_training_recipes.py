@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,11 +17,13 @@ import torch
 from torch import Tensor
 
 from ultralightunet.architecture import Architecture
+from ultralightunet.events import finish
 from ultralightunet.io import read_image
 from ultralightunet.models import Intensity, LabelClass, Model, read_model
-from ultralightunet.transforms import normalize, resample
+from ultralightunet.session import Request, label_with
+from ultralightunet.volume import Volume
 
-SCRIPTS = ("breast_lesion", "card", "export", "hippocampus", "picture_recipe", "pictures", "polyp", "recipe", "validation")
+SCRIPTS = ("breast_lesion", "card", "export", "hippocampus", "memory", "picture_recipe", "pictures", "polyp", "recipe", "validation")
 CHANGES = {
     "turn": 3.0,
     "scale": (0.5, 2.0),
@@ -77,7 +80,7 @@ def picture_model(channels: int = 3, size: tuple[int, int] = (64, 96)) -> Model:
         classes=(LabelClass(0, "background"), LabelClass(1, "square")),
         size=size,
         window=size,
-        intensity=Intensity("scale", 0.0, 1.0, (0.4,), (0.2,)),
+        intensity=Intensity("scale", 0.0, 255.0, (0.4,), (0.2,)),
     )
 
 
@@ -157,13 +160,23 @@ def test_without_changes_a_sample_is_what_the_product_shows_the_network(pictures
     rng = np.random.default_rng(0)
     stored = rng.integers(0, 256, (72, 100, channels), dtype=np.uint8)
     model = picture_model(channels, size)
-    expected = normalize(resample(stored if channels == 3 else stored[..., 0], size), model.intensity, stored.dtype)
+    shown: list[np.ndarray] = []
+
+    class Watching:
+        name, device = "torch", "cpu"
+
+        def __call__(self, batch: np.ndarray) -> np.ndarray:
+            shown.append(batch[0].copy())
+            return batch[:, :1]
+
+    volume = Volume(stored if channels == 3 else stored[..., 0], channels=channels, has_spacing=False)
+    finish(label_with(Watching(), volume, Request(model)))
     picture = pictures.Picture("noise", torch.from_numpy(stored).movedim(-1, 0), torch.zeros(72, 100, dtype=torch.uint8))
     sampler = pictures.Sampler([picture], pictures.UNCHANGED, model, batch_size=1, scales=(1.0,))
     found, _ = sampler(0)
-    np.testing.assert_allclose(found[:, 2:-2, 2:-2].numpy(), expected[:, 2:-2, 2:-2], atol=1e-4)
+    np.testing.assert_allclose(found[:, 2:-2, 2:-2].numpy(), shown[0][:, 2:-2, 2:-2], atol=1e-4)
     # At the very edge the two shrinking filters weigh what lies outside differently.
-    np.testing.assert_allclose(found.numpy(), expected, atol=1)
+    np.testing.assert_allclose(found.numpy(), shown[0], atol=1)
 
 
 # ---- samples
@@ -250,6 +263,37 @@ def test_the_grouped_split_keeps_every_video_on_one_side(script, shared: Path) -
     assert {polyp.video_of(p) for p in (*training, *validation)} == set(range(29))
 
 
+@pytest.mark.parametrize("recipe", ["breast_lesion", "hippocampus", "polyp"])
+def test_what_trains_loads_neither_monai_nor_what_runs_models(root: Path, recipe: str) -> None:
+    """A machine with a GPU may have little beside torch; the model folder is written elsewhere (`--train-only`)."""
+    code = f"import sys; sys.path.insert(0, 'training'); import {recipe}; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=root)
+    assert not set(found.stdout.split()) & {"monai", "openvino", "SimpleITK"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc's allocator can be told")
+def test_freed_memory_is_kept_when_asked_for(root: Path) -> None:
+    """In a process of its own; the system's page faults tell whether a large tensor's memory was fetched anew."""
+    code = """
+import resource, sys
+sys.path.insert(0, "training")
+import torch
+from memory import keep_freed_memory
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        torch.ones(25_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+usual = faults()
+keep_freed_memory()
+faults(), faults()
+print(usual, faults())
+"""
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=root)
+    usual, kept = map(int, found.stdout.split())
+    assert kept < usual / 10
+
+
 def test_an_empty_folder_is_named(script, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="found 0 and 0"):
         script("picture_recipe").given_split(tmp_path)
@@ -260,6 +304,8 @@ def test_one_command_trains_goes_on_and_writes_a_model(script, shared: Path, tmp
     """Two pictures a side and a network of the smallest width; the score on unseen videos stands in the card."""
     polyp, common, card = script("polyp"), script("picture_recipe"), script("card")
     monkeypatch.setattr(card, "PAGES", tmp_path / "pages")
+    # It is for a process that does nothing but train.
+    monkeypatch.setattr(script("recipe"), "keep_freed_memory", lambda: None)
     given = common.given_split(shared / "data" / "clinicdb")
     monkeypatch.setattr(polyp, "given_split", lambda data: (given[0][:3], given[1][:2]))
     monkeypatch.setattr(polyp, "grouped_split", lambda data: (given[0][3:6], given[1][2:4]))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ultralightunet.models import Intensity
-from ultralightunet.transforms import Orientation, axis_weights, grid_shape, normalize, resample, with_channels
+from ultralightunet.transforms import Orientation, axis_weights, grid_shape, normalize, resample, scale_limits, with_channels
 
 
 def world_of(affine: np.ndarray, index_kji: tuple[int, ...]) -> np.ndarray:
@@ -75,24 +75,44 @@ def test_the_grid_covers_the_same_extent() -> None:
 
 def test_percentile_normalisation_does_not_depend_on_scale_or_offset() -> None:
     image = np.random.default_rng(0).gamma(2, size=(1, 20, 20, 20)).astype(np.float32)
-    a = normalize(image.copy(), Intensity(), np.dtype(np.float32))
-    b = normalize(image * 1000 - 300, Intensity(), np.dtype(np.float32))
+    a = normalize(image.copy(), Intensity())
+    b = normalize(image * 1000 - 300, Intensity())
     np.testing.assert_allclose(a, b, atol=1e-3)
     assert abs(a.mean()) < 1e-5
     assert abs(a.std() - 1) < 1e-5
 
 
-def test_eight_and_sixteen_bit_pictures_are_scaled_alike() -> None:
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.array([[0, 255]], np.uint8),
+        np.array([[0, 255]], np.int64),
+        np.array([[0, 255]], np.uint16),
+        np.array([[0, 65535]], np.uint16),
+        np.array([[0, 255]], np.float32),
+        np.array([[0, 1]], np.float64),
+        np.array([[False, True]]),
+    ],
+    ids=lambda picture: f"{picture.dtype} to {picture.max()}",
+)
+def test_a_picture_is_scaled_alike_in_whatever_numbers_it_is_kept(picture: np.ndarray) -> None:
     rule = Intensity("scale", 0, 255, (0.5,), (0.25,))
-    a = normalize(np.full((1, 2, 2), 255, np.float32), rule, np.dtype(np.uint8))
-    b = normalize(np.full((1, 2, 2), 65535, np.float32), rule, np.dtype(np.uint16))
-    assert a[0, 0, 0] == b[0, 0, 0] == 2.0
+    found = normalize(picture[None].astype(np.float32), rule, scale_limits(picture, rule))
+    np.testing.assert_array_equal(found, [[[-2, 2]]])
 
 
 def test_a_hounsfield_window_clips() -> None:
     rule = Intensity("window", -100, 300, (100.0,), (200.0,))
-    found = normalize(np.array([[-1000.0, 100.0, 3000.0]], np.float32), rule, np.dtype(np.int16))
-    np.testing.assert_array_equal(found, [[-1, 0, 1]])
+    np.testing.assert_array_equal(normalize(np.array([[-1000.0, 100.0, 3000.0]], np.float32), rule), [[-1, 0, 1]])
+
+
+@pytest.mark.parametrize("shape", [(196, 256, 256), (98, 512, 512), (160, 160, 160)])
+def test_percentiles_are_taken_from_all_over_the_image(shape: tuple[int, ...]) -> None:
+    """A stride that shares a divisor with the rows would see a few columns only."""
+    ramp = np.broadcast_to(np.linspace(0, 1, shape[-1], dtype=np.float32), (1, *shape))
+    found = normalize(ramp.copy(), Intensity("percentile", 10, 90))
+    expected = np.clip(ramp, 0.1, 0.9)
+    np.testing.assert_allclose(found[0, 0, 0], ((expected - expected.mean()) / expected.std())[0, 0, 0], atol=0.02)
 
 
 def test_grey_becomes_colour_and_colour_grey_but_nothing_else_is_guessed() -> None:

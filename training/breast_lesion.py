@@ -36,7 +36,7 @@ def model_facts(folder: Path, variant: str) -> Model:
         size=SIZE,
         window=SIZE,
         # Mean and standard deviation of the training pictures.
-        intensity=Intensity("scale", 0.0, 1.0, (0.33,), (0.22,)),
+        intensity=Intensity("scale", 0.0, 255.0, (0.33,), (0.22,)),
         # 98 of 100 of these pictures show one lesion in one piece.
         keep_largest=((1,),),
         licence="CC-BY-4.0",

@@ -48,6 +48,7 @@ def model_facts(folder: Path, variant: str) -> Model:
         spacing=(SPACING,) * 3,
         window=(64, 96, 64),
         whole=1.0,
+        box_is_image=True,
         keep_largest=((1, 2),),
         licence="CC-BY-SA-4.0",
         intended_use="Research use only, not a medical device. T1 crops of about 35x50x35 mm around one hippocampus of an adult; "
@@ -72,7 +73,7 @@ def load(image: Path, model: Model) -> Case:
     labels = np.ascontiguousarray(orientation.apply(reference.labels))
     return Case(
         image.name,
-        torch.from_numpy(normalize(array[None].copy(), model.intensity, volume.array.dtype)[0]),
+        torch.from_numpy(normalize(array[None].copy(), model.intensity)[0]),
         torch.from_numpy(labels),
         orientation.spacing(volume.spacing),
     )

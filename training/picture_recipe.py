@@ -78,7 +78,7 @@ def scores(label: Label, images: Sequence[Path]) -> np.ndarray:
     for path in images:
         labels, reference = label(read_image(path)), read_labels(mask_of(path)).labels > 0
         one = labels.copy()
-        keep_largest(one, ((1,),))
+        keep_largest(one, (1,))
         found.append([dice(labels == 1, reference), dice(one == 1, reference)])
     return np.array(found)
 

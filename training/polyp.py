@@ -73,7 +73,7 @@ def model_facts(folder: Path, variant: str) -> Model:
         size=SIZE,
         window=SIZE,
         # Mean and standard deviation of everyday photographs, channel by channel, as in the published recipe.
-        intensity=Intensity("scale", 0.0, 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        intensity=Intensity("scale", 0.0, 255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
         # No `keep_largest`: one frame in ten shows two polyps, or one that is seen in parts, and the smaller counts too.
         licence="Research use only (CVC-ClinicDB)",
         intended_use="Research use only, not a medical device. White-light colonoscopy frames that show a polyp. Not for finding polyps "

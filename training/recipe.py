@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import torch
+from memory import keep_freed_memory
 from torch import Tensor, nn
 
 from ultralightunet.training import Plan, Sample, fit
@@ -48,6 +49,7 @@ def train(
 ) -> None:
     """Train to the end, from the last checkpoint where there is one; log each stretch and draw the curve anew."""
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     options.output.mkdir(parents=True, exist_ok=True)
     log = options.output / "log.jsonl"
     checkpoint = options.output / "checkpoint.pt"

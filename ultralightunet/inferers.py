@@ -22,7 +22,7 @@ from .transforms import axis_weights
 Array = NDArray[Any]
 
 _ROWS_AT_ONCE = 8
-"""Rows of the image's grid that are labelled together: bounds memory."""
+"""Rows of the network's grid that are brought to the image's together."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,24 @@ class Tiling:
         grid: the network's grid.
         window: size of each window, multiples of 32; along an axis where it is larger than the grid, the grid is padded.
         starts: for each axis the first index of each window.
+        region: half-open ranges of the grid that are wanted; windows that do not touch it are left out.
     """
 
     grid: tuple[int, ...]
     window: tuple[int, ...]
     starts: tuple[tuple[int, ...], ...]
+    region: tuple[tuple[int, int], ...]
 
     @classmethod
-    def plan(cls, grid: tuple[int, ...], window: tuple[int, ...], *, whole: float, step: float) -> Tiling:
+    def plan(
+        cls,
+        grid: tuple[int, ...],
+        window: tuple[int, ...],
+        *,
+        whole: float,
+        step: float,
+        region: tuple[tuple[int, int], ...] | None = None,
+    ) -> Tiling:
         """Windows that cover `grid` with a distance of at most `step` windows; one window where that holds no more than `whole`
         million voxels, or where the grid is no larger than a window."""
         rounded = tuple(-(-n // STRIDE) * STRIDE for n in grid)
@@ -52,20 +62,26 @@ class Tiling:
             room = max(0, n - w)
             count = int(np.ceil(room / max(1.0, w * step))) + 1
             starts.append(tuple(round(room * number / max(1, count - 1)) for number in range(count)))
-        return cls(grid, window, tuple(starts))
+        return cls(grid, window, tuple(starts), region or tuple((0, n) for n in grid))
 
     def permuted(self, order: tuple[int, ...]) -> Tiling:
         """The same windows with the axes in another order."""
-        return Tiling(*(tuple(part[axis] for axis in order) for part in (self.grid, self.window, self.starts)))  # type: ignore[arg-type]
+        return Tiling(*(tuple(part[axis] for axis in order) for part in (self.grid, self.window, self.starts, self.region)))  # type: ignore[arg-type]
 
     @property
     def count(self) -> int:
-        """Number of windows."""
-        return int(np.prod([len(s) for s in self.starts]))
+        """Number of windows that are needed."""
+        return int(np.prod([len(self.needed(axis)) for axis in range(len(self.grid))]))
+
+    def needed(self, axis: int) -> tuple[int, ...]:
+        """Those of `starts` whose windows touch the region."""
+        low, high = self.region[axis]
+        return tuple(s for s in self.starts[axis] if s < high and s + self.window[axis] > low)
 
 
 def label_image(engine: Engine, image: Array, out: Array, tiling: Tiling, out_channels: int) -> Generator[tuple[int, int], None, None]:
-    """Label `out` from a prepared image; yields (windows done, windows in all) after each window.
+    """Label `out` from a prepared image; yields (windows done, windows in all) after each window, and again
+    while what is finished is brought to the image's own grid.
 
     Args:
         engine: the network.
@@ -83,18 +99,20 @@ def label_image(engine: Engine, image: Array, out: Array, tiling: Tiling, out_ch
     back = tuple(np.argsort(order))
     margins = [(0, max(0, w - n)) for n, w in zip(grid, window, strict=True)]
     fill = float(image.min())
-    if tiling.count == 1:
+    if all(len(s) == 1 for s in starts):
         padded = np.pad(image, [(0, 0), *margins], constant_values=fill)
         logits = _run(engine, padded, order, back)[(slice(None), *(slice(0, n) for n in grid))]
         yield 1, 1
-        assembler.add(logits)
+        for _ in assembler.add(logits):
+            yield 1, 1
         return
     weight = _gaussian(window)
     total = np.zeros((out_channels, window[0], *grid[1:]), np.float32)
     weights = np.zeros(total.shape[1:], np.float32)
     done = 0
     for number, first in enumerate(starts[0]):
-        for others in product(*starts[1:]):
+        needed = product(*(tiling.needed(axis) for axis in range(1, len(grid)))) if first in tiling.needed(0) else ()
+        for others in needed:
             corner = (first, *others)
             inside = tuple(slice(c, min(c + w, n)) for c, w, n in zip(corner, window, grid, strict=True))
             patch = np.pad(image[(slice(None), *inside)], [(0, 0), *margins], constant_values=fill)
@@ -107,7 +125,10 @@ def label_image(engine: Engine, image: Array, out: Array, tiling: Tiling, out_ch
             yield done, tiling.count
         last = number + 1 == len(starts[0])
         finished = (grid[0] if last else starts[0][number + 1]) - first
-        assembler.add(total[:, :finished] / weights[:finished])
+        # Rows of windows that were left out hold nothing: no class wins there.
+        np.divide(total[:, :finished], np.maximum(weights[:finished], np.float32(1e-6)), out=total[:, :finished])
+        for _ in assembler.add(total[:, :finished]):
+            yield done, tiling.count
         if not last:
             for buffer in (*total, weights):
                 buffer[: window[0] - finished] = buffer[finished:].copy()
@@ -143,18 +164,21 @@ class _Assembler:
         self.pending_start = 0
         self.written = 0
 
-    def add(self, logits: Array) -> None:
-        """The next rows, (K, rows, *rest)."""
-        self.pending = logits if self.pending is None else np.concatenate((self.pending, logits), axis=1)
-        available = self.pending_start + self.pending.shape[1]
-        ready = self.written
-        while ready < self.out.shape[0] and self._needs(ready)[1] <= available:
-            ready += 1
-        self._write(self.written, ready)
-        self.written = ready
-        keep = self._needs(ready)[0] if ready < self.out.shape[0] else available
-        self.pending = self.pending[:, keep - self.pending_start :].copy()
-        self.pending_start = keep
+    def add(self, logits: Array) -> Generator[None, None, None]:
+        """The next rows, (K, rows, *rest); taken a few at a time, so that little is copied and nobody waits long for a yield."""
+        for first in range(0, logits.shape[1], _ROWS_AT_ONCE):
+            piece = logits[:, first : first + _ROWS_AT_ONCE]
+            self.pending = piece.copy() if self.pending is None else np.concatenate((self.pending, piece), axis=1)
+            available = self.pending_start + self.pending.shape[1]
+            ready = self.written
+            while ready < self.out.shape[0] and self._needs(ready)[1] <= available:
+                ready += 1
+            self._write(self.written, ready)
+            self.written = ready
+            keep = self._needs(ready)[0] if ready < self.out.shape[0] else available
+            self.pending = self.pending[:, keep - self.pending_start :].copy()
+            self.pending_start = keep
+            yield
 
     def _needs(self, row: int) -> tuple[int, int]:
         columns = self.along.indices[self.along.indptr[row] : self.along.indptr[row + 1]]
@@ -163,13 +187,8 @@ class _Assembler:
     def _write(self, start: int, stop: int) -> None:
         assert self.pending is not None
         present = self._present_classes(self.pending)
-        for first in range(start, stop, _ROWS_AT_ONCE):
-            rows = range(first, min(first + _ROWS_AT_ONCE, stop))
-            if present.size == 0:
-                self.out[rows.start : rows.stop] = 0
-                continue
-            for row in rows:
-                self.out[row] = self._best_class(row, present)
+        for row in range(start, stop):
+            self.out[row] = self._best_class(row, present) if present.size else 0
 
     def _present_classes(self, logits: Array) -> Array:
         """Classes, background aside, that win anywhere in these rows; the others cannot matter between them either, but for

@@ -62,8 +62,7 @@ def boundary_weighted_bce_iou(logits: Tensor, target: Tensor, *, reach: int = 15
     probability = logits.sigmoid()
     overlap = (probability * truth * weight).sum(axes)
     union = ((probability + truth) * weight).sum(axes) - overlap
-    loss: Tensor = (cross_entropy + 1 - (overlap + 1) / (union + 1)).mean()
-    return loss
+    return (cross_entropy + 1 - (overlap + 1) / (union + 1)).mean()
 
 
 def _box_mean(x: Tensor, reach: int) -> Tensor:
@@ -76,4 +75,5 @@ def _box_mean(x: Tensor, reach: int) -> Tensor:
         below = sums.index_select(axis, (place - reach - 1).clamp_min(0))
         below.narrow(axis, 0, min(reach + 1, length)).zero_()
         x = sums.index_select(axis, (place + reach).clamp_max(length - 1)) - below
-    return x / (2 * reach + 1) ** (x.ndim - 1)
+    mean: Tensor = x / (2 * reach + 1) ** (x.ndim - 1)
+    return mean

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
+from math import ceil, floor
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from .inferers import Tiling, label_image
 from .io import check_values, read_image
 from .models import Model, load_model
 from .postprocessing import keep_largest
-from .transforms import Orientation, grid_shape, normalize, resample, with_channels
+from .transforms import Orientation, grid_shape, normalize, resample, scale_limits, with_channels
 from .volume import Segmentation, Volume
 
 Array = NDArray[Any]
@@ -97,8 +98,18 @@ def label_with(engine: Engine, image: Volume, request: Request) -> Generator[Pro
         raise InputError(f"expected a step above 0 and at most 1, found {request.step}")
     seconds["checking"] = time.perf_counter() - began
     labels = np.zeros(image.shape, np.uint8 if len(model.classes) <= 256 else np.uint16)
-    job = _Job(engine, image, request, array[region], labels[region], region, seconds)
+    limits = scale_limits(image.array, model.intensity) if model.intensity.rule == "scale" else (0.0, 1.0)
+    if model.box_is_image:
+        whole = tuple(slice(0, n.stop - n.start) for n in region)
+        job = _Job(engine, image, request, array[region], labels[region], whole, limits, seconds)
+    else:
+        job = _Job(engine, image, request, array, labels, region, limits, seconds)
     windows = yield from (_label_volume(job) if model.spatial_dims == 3 else _label_slices(job))
+    if request.box is not None:
+        # The network looked beyond the box; nothing is labelled there.
+        boxed = np.zeros_like(labels)
+        boxed[region] = labels[region]
+        labels = boxed
     facts = {
         "model": model.id,
         "model_sha256": model.sha256,
@@ -117,15 +128,20 @@ def segment(image: str | Path | Volume | Array, model: str | Path | Model, **opt
     """Label one image: `segment("scan.nii.gz", "brain")`.
 
     Args:
-        image: a file or folder, a `Volume`, or an array (k, j, i) or (j, i) with voxels of 1 mm.
+        image: a file or folder, a `Volume`, or an array with voxels of 1 mm: (k, j, i), (j, i), or (j, i, 3) in colour
+            for a 2D model.
         model: see `load_model`.
         **options: those of `Request`, e.g. `box`, `threads`.
     """
     if isinstance(image, str | Path):
         image = read_image(Path(image))
-    elif not isinstance(image, Volume):
-        image = Volume(np.asarray(image), has_spacing=False)
-    return finish(Session().segment(image, Request(load_model(model), **options)))
+    found = load_model(model)
+    if not isinstance(image, Volume):
+        array = np.asarray(image)
+        # (H, W, 3) is a volume for a 3D model only.
+        colour = found.spatial_dims == 2 and array.ndim == 3 and array.shape[-1] in (3, 4)
+        image = Volume(array[..., :3], channels=3, has_spacing=False) if colour else Volume(array, has_spacing=False)
+    return finish(Session().segment(image, Request(found, **options)))
 
 
 def _region(image: Volume, box: Box | None) -> tuple[slice, ...]:
@@ -133,7 +149,7 @@ def _region(image: Volume, box: Box | None) -> tuple[slice, ...]:
         return tuple(slice(0, n) for n in image.shape)
     try:
         ranges = [(index(a), index(b)) for a, b in box]
-    except TypeError:
+    except (TypeError, ValueError):
         ranges = []
     if len(ranges) != len(image.shape) or not all(0 <= a < b <= n for (a, b), n in zip(ranges, image.shape, strict=True)):
         axes = "k, j, i" if image.spatial_dims == 3 else "j, i"
@@ -143,7 +159,14 @@ def _region(image: Volume, box: Box | None) -> tuple[slice, ...]:
 
 @dataclass(frozen=True)
 class _Job:
-    """One run: `array` and `labels` are the region's grey values and the view that its labels are written through."""
+    """One run.
+
+    Attributes:
+        array: grey values that the network may see.
+        labels: the view that its labels are written through, on the same grid.
+        region: the part of that grid that is wanted.
+        limits: see `scale_limits`; of the whole image, so that every slice is treated alike.
+    """
 
     engine: Engine
     image: Volume
@@ -151,16 +174,44 @@ class _Job:
     array: Array
     labels: Array
     region: tuple[slice, ...]
+    limits: tuple[float, float]
     seconds: dict[str, float]
 
-    def prepared(self, source: Array, grid: tuple[int, ...]) -> Array:
-        return normalize(resample(source, grid), self.request.model.intensity, self.image.array.dtype)
+    def grid(self, shape: tuple[int, ...], spacing: tuple[float, ...]) -> tuple[int, ...]:
+        """The network's grid for a volume or slice."""
+        model = self.request.model
+        if not model.spacing:
+            return model.size or shape
+        grid = grid_shape(shape, spacing, model.spacing)
+        extent = max(n * size for n, size in zip(shape, spacing, strict=True))
+        if not _SMALLEST_EXTENT < extent < _LARGEST_EXTENT or np.prod(grid, dtype=float) > _LARGEST_GRID:
+            raise InputError(
+                f"expected an image of a body part, found {extent:g} mm at voxels of {' x '.join(f'{s:g}' for s in spacing)} mm; "
+                "correct the voxel size in its header"
+            )
+        return grid
 
-    def windows(self, prepared: Array, out: Array, tiling: Tiling) -> Generator[tuple[int, int], None, None]:
-        return label_image(self.engine, prepared, out, tiling, self.request.model.architecture.out_channels)
+    def run(self, source: Array, out: Array, region: tuple[slice, ...], grid: tuple[int, ...]) -> tuple[int, Iterator[tuple[int, int]]]:
+        """Prepare `source`; number of windows, and their work."""
+        model = self.request.model
+        prepared = normalize(resample(source, grid), model.intensity, self.limits)
+        wanted = tuple((floor(part.start * g / n), ceil(part.stop * g / n)) for part, g, n in zip(region, grid, out.shape, strict=True))
+        tiling = Tiling.plan(grid, model.window, whole=model.whole, step=self.request.step, region=wanted)
+        return tiling.count, label_image(self.engine, prepared, out, tiling, model.architecture.out_channels)
 
-    def tiling(self, grid: tuple[int, ...]) -> Tiling:
-        return Tiling.plan(grid, self.request.model.window, whole=self.request.model.whole, step=self.request.step)
+    def finish(self, out: Array) -> Iterator[Progress]:
+        """Take stray islands away."""
+        groups = self.request.model.keep_largest
+        for number, group in enumerate(groups):
+            yield Progress("Finishing", number, len(groups))
+            keep_largest(out, group)
+
+
+_SMALLEST_EXTENT, _LARGEST_EXTENT = 2.0, 5000.0
+"""Millimetres along an image's longest side, beyond which its header is wrong."""
+
+_LARGEST_GRID = 5e8
+"""Voxels of the network's grid: two gigabytes for one channel."""
 
 
 def _label_volume(job: _Job) -> Generator[Progress, None, int]:
@@ -173,53 +224,84 @@ def _label_volume(job: _Job) -> Generator[Progress, None, int]:
     orientation = Orientation.of(image.affine)
     # Views all the way: what is written into `out` lies on the image's own grid.
     out, source = orientation.apply(job.labels), orientation.apply(job.array)
-    grid = grid_shape(out.shape, orientation.spacing(image.spacing), model.spacing) if model.spacing else out.shape
-    prepared = job.prepared(source, grid)
+    region = orientation.ranges(job.region, job.labels.shape)
+    count, work = job.run(source, out, region, job.grid(out.shape, orientation.spacing(image.spacing)))
     job.seconds["preparing"] = time.perf_counter() - began
-    tiling = job.tiling(grid)
-    yield Progress("Segmenting", 0, tiling.count)
+    yield Progress("Segmenting", 0, count)
     began = time.perf_counter()
-    for done, total in job.windows(prepared, out, tiling):
+    for done, total in work:
         yield Progress("Segmenting", done, total)
     job.seconds["network and labels"] = time.perf_counter() - began
     began = time.perf_counter()
-    keep_largest(out, model.keep_largest)
+    yield from job.finish(out[region])
     job.seconds["finishing"] = time.perf_counter() - began
-    return tiling.count
+    return count
 
 
 def _label_slices(job: _Job) -> Generator[Progress, None, int]:
-    model = job.request.model
     planes = _planes(job)
     began = time.perf_counter()
     windows = 0
     yield Progress("Segmenting", 0, len(planes))
-    for number, (source, out, spacing) in enumerate(planes):
-        grid = grid_shape(out.shape, spacing, model.spacing) if model.spacing else model.size or out.shape
-        for _ in job.windows(job.prepared(source, grid), out, job.tiling(grid)):
-            windows += 1
+    for number, plane in enumerate(planes):
+        count, work = job.run(plane.source, plane.out, plane.region, job.grid(plane.out.shape, plane.spacing))
+        windows += count
+        for _ in work:
             yield Progress("Segmenting", number, len(planes))
-        keep_largest(out, model.keep_largest)
+        for _ in job.finish(plane.out[plane.region]):
+            yield Progress("Segmenting", number, len(planes))
         yield Progress("Segmenting", number + 1, len(planes))
     job.seconds["network and labels"] = time.perf_counter() - began
     return windows
 
 
-def _planes(job: _Job) -> list[tuple[Array, Array, tuple[float, ...]]]:
-    """The 2D images to label: (grey values, labels to write, spacing) of each."""
-    image, axis, chosen = job.image, job.request.axis, job.request.slice
+@dataclass(frozen=True)
+class _Plane:
+    """A 2D image to label: views of grey values and labels, the wanted part, and the pixel size in mm."""
+
+    source: Array
+    out: Array
+    region: tuple[slice, ...]
+    spacing: tuple[float, ...]
+
+
+def _planes(job: _Job) -> list[_Plane]:
+    image, chosen = job.image, job.request.slice
     if image.spatial_dims == 2:
-        return [(job.array, job.labels, image.spacing)]
-    axis = int(np.argmax(image.spacing)) if axis is None else axis
+        return [_Plane(job.array, job.labels, job.region, image.spacing)]
+    orientation = Orientation.of(image.affine)
+    if not image.has_spacing:
+        # A stack of pictures: as it is stored.
+        orientation = Orientation((0, 1, 2), (True, True, True))
+    # Rows run down to foot or back, columns to the patient's left, as slices are looked at and as pictures of them are stored.
+    upright = orientation.reversed()
+    source, out = upright.apply(job.array), upright.apply(job.labels)
+    region = upright.ranges(job.region, job.labels.shape)
+    spacing = upright.spacing(image.spacing)
+    axis = int(np.argmax(spacing)) if job.request.axis is None else _position(upright, job.request.axis)
+    count = out.shape[axis]
+    wanted: Iterable[int] = range(count)[region[axis]]
+    if chosen is not None:
+        stored = job.region[upright.axes[axis]]
+        if not stored.start <= chosen < stored.stop:
+            raise InputError(
+                f"expected a slice from {stored.start} to {stored.stop - 1} along axis {upright.axes[axis]}, found {chosen}; "
+                "choose one inside the image"
+            )
+        wanted = [count - 1 - chosen if upright.flips[axis] else chosen]
+    others = [a for a in range(3) if a != axis]
+    return [
+        _Plane(
+            np.moveaxis(source, axis, 0)[n],
+            np.moveaxis(out, axis, 0)[n],
+            tuple(region[a] for a in others),
+            tuple(spacing[a] for a in others),
+        )
+        for n in wanted
+    ]
+
+
+def _position(orientation: Orientation, axis: int) -> int:
     if axis not in (0, 1, 2):
         raise InputError(f"expected an axis 0 (k), 1 (j) or 2 (i), found {axis}")
-    first, count = job.region[axis].start, job.labels.shape[axis]
-    wanted = range(count)
-    if chosen is not None:
-        if chosen - first not in wanted:
-            raise InputError(
-                f"expected a slice from {first} to {first + count - 1} along axis {axis}, found {chosen}; choose one inside the image"
-            )
-        wanted = range(chosen - first, chosen - first + 1)
-    spacing = tuple(s for number, s in enumerate(image.spacing) if number != axis)
-    return [(np.take(job.array, n, axis), np.moveaxis(job.labels, axis, 0)[n], spacing) for n in wanted]
+    return orientation.axes.index(axis)

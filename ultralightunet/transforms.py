@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,18 @@ class Orientation:
         """A view of `array` (k, j, i, ...) along (S, A, R)."""
         turned = array.transpose(*self.axes, *range(3, array.ndim))
         return turned[tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flips)]
+
+    def reversed(self) -> Orientation:
+        """The same axes, each the other way: to foot, back and left."""
+        return Orientation(self.axes, (not self.flips[0], not self.flips[1], not self.flips[2]))
+
+    def ranges(self, ranges: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
+        """Ranges of an array of `shape` as ranges of what `apply` makes of it."""
+        turned = []
+        for axis, flip in zip(self.axes, self.flips, strict=True):
+            start, stop, count = ranges[axis].start, ranges[axis].stop, shape[axis]
+            turned.append(slice(count - stop, count - start) if flip else slice(start, stop))
+        return tuple(turned)
 
     def spacing(self, spacing: tuple[float, ...]) -> tuple[float, ...]:
         """Voxel size in mm along (S, A, R)."""
@@ -108,18 +121,16 @@ def _resample_plane(plane: Array, shape: tuple[int, ...]) -> Array:
     return result
 
 
-def normalize(image: Array, intensity: Intensity, dtype: np.dtype[Any]) -> Array:
+def normalize(image: Array, intensity: Intensity, limits: tuple[float, float] = (0.0, 1.0)) -> Array:
     """Apply a model's rule for grey values.
 
     Args:
         image: float32 (C, *S); changed in place where that saves a copy.
         intensity: the rule.
-        dtype: of the image as it was loaded; tells the range of "scale".
+        limits: grey values that "scale" takes to 0 and 1, see `scale_limits`; the other rules do not look at them.
     """
     if intensity.rule == "percentile":
-        flat = image.ravel()
-        sample = flat[:: max(1, flat.size // _PERCENTILE_SAMPLE)]
-        low, high = np.percentile(sample, (intensity.low, intensity.high))
+        low, high = np.percentile(_sample(image), (intensity.low, intensity.high))
         np.clip(image, np.float32(low), np.float32(high), out=image)
         mean, std = image.mean(dtype=np.float64), image.std(dtype=np.float64)
         image -= np.float32(mean)
@@ -129,12 +140,35 @@ def normalize(image: Array, intensity: Intensity, dtype: np.dtype[Any]) -> Array
     if intensity.rule == "window":
         np.clip(image, np.float32(intensity.low), np.float32(intensity.high), out=image)
     else:
-        low, high = (0.0, float(np.iinfo(dtype).max)) if np.issubdtype(dtype, np.integer) else (intensity.low, intensity.high)
+        low, high = limits
         image -= np.float32(low)
         image /= np.float32(high - low)
     image -= np.asarray(intensity.mean, np.float32).reshape(per_channel)
     image /= np.asarray(intensity.std, np.float32).reshape(per_channel)
     return image
+
+
+def scale_limits(image: Array, intensity: Intensity) -> tuple[float, float]:
+    """The grey values of a whole image, as it was loaded, that the rule "scale" takes to 0 and 1.
+
+    The number type alone does not tell them: pictures of 8 bits are kept in wider integers and in floats, from 0 to 255 or from 0 to 1.
+    """
+    if image.dtype == np.uint8:
+        return 0.0, 255.0
+    low, high = float(image.min()), float(image.max())
+    if image.dtype == bool or (image.dtype.kind == "f" and low >= 0 and high <= 1):
+        return 0.0, 1.0
+    if intensity.low <= low and high <= intensity.high:
+        return intensity.low, intensity.high
+    return low, high
+
+
+def _sample(image: Array) -> Array:
+    """Evenly spread voxels; the distance has no divisor in common with any side, or they would all lie in a few columns."""
+    stride = max(1, image.size // _PERCENTILE_SAMPLE)
+    while any(gcd(stride, side) > 1 for side in image.shape):
+        stride += 1
+    return image.ravel()[::stride]
 
 
 def with_channels(image: Array, channels: int, wanted: int) -> Array | None:
@@ -145,7 +179,7 @@ def with_channels(image: Array, channels: int, wanted: int) -> Array | None:
     if channels == wanted:
         return image
     if channels == 1 and wanted == 3:
-        return np.repeat(image[..., None], 3, axis=-1)
+        return np.broadcast_to(image[..., None], (*image.shape, 3))
     if channels == 3 and wanted == 1:
         return np.asarray(image, np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     return None

@@ -43,7 +43,7 @@ class Volume:
             3D Slicer calls IJKToRAS. A 2D image has k = 0.
         channels: 1, or the length of the last axis.
         has_spacing: False where the format does not say how large a voxel is (PNG, JPEG); volumes are then counted in
-            voxels and a model that needs millimetres refuses the image.
+            voxels, and a model that needs millimetres takes 1 mm.
         source: where it came from.
 
     Raises:
@@ -114,7 +114,9 @@ class Segmentation:
 
     def counts(self) -> dict[int, int]:
         """Voxels of each class of `classes`, and of each other label that occurs; without background."""
-        found = np.bincount(self.labels.ravel(), minlength=max((c.index for c in self.classes), default=0) + 1)
+        length = max(max((c.index for c in self.classes), default=0), int(self.labels.max(initial=0))) + 1
+        # Slab by slab, because bincount makes a copy of eight bytes a voxel.
+        found = sum((np.bincount(slab.ravel(), minlength=length) for slab in self.labels), start=np.zeros(length, np.int64))
         named = {c.index for c in self.classes}
         return {index: int(n) for index, n in enumerate(found) if index and (n or index in named)}
 

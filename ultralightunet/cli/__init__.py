@@ -13,9 +13,9 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import UltraLightError
-from . import checkpoint, corrections, evaluate, models, segment
+from . import checkpoint, corrections, evaluate, export, models, segment
 
-COMMANDS = (models, segment, evaluate, corrections, checkpoint)
+COMMANDS = (models, segment, evaluate, corrections, export, checkpoint)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -151,13 +151,13 @@ def _existing(folder: Path) -> Store:
 
 def _classes(names: str | None, store: Store, highest: int) -> tuple[LabelClass, ...]:
     """As told, else those of the store, else as many without names as there are labels."""
-    from ..corrections.classes import unnamed_classes
+    from ..corrections.classes import named_classes, unnamed_classes
 
     if names is not None:
         told = [text.strip() for text in names.split(",")]
         if not all(told):
             raise InputError(f"expected names of classes between commas, found {names!r}; write --classes liver,tumour")
-        return (LabelClass(0, "background", (0, 0, 0)), *(LabelClass(n, name) for n, name in enumerate(told, start=1)))
+        return named_classes(told)
     if not store.classes and highest > _UNNAMED:
         raise InputError(f"expected names for so many classes, found labels up to {highest}; say --classes A,B,... or --model NAME")
     return store.classes or unnamed_classes(max(1, highest))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,9 +13,20 @@ from ..models import LabelClass
 _UNNAMED = re.compile(r"class \d+")
 
 
+def named_classes(names: Sequence[str]) -> tuple[LabelClass, ...]:
+    """Background and a class of each name, in colours that are easy to tell apart."""
+    return (LabelClass(0, "background", (0, 0, 0)), *(LabelClass(n, name, _color(n)) for n, name in enumerate(names, start=1)))
+
+
 def unnamed_classes(count: int) -> tuple[LabelClass, ...]:
     """Background and `count` classes that have numbers only; a later correction may name them."""
-    return tuple(LabelClass(n, f"class {n}" if n else "background", (0, 0, 0) if n == 0 else (128, 128, 128)) for n in range(count + 1))
+    return named_classes([f"class {n}" for n in range(1, count + 1)])
+
+
+def _color(number: int) -> tuple[int, int, int]:
+    """Hues a golden section apart: however many there are, neighbours differ."""
+    red, green, blue = colorsys.hsv_to_rgb(number * 0.618034 % 1, 0.65, 0.9)
+    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def check_classes(classes: Sequence[LabelClass]) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def packed_nifti(array: Array, affine: Affine, *, has_spacing: bool) -> bytes:
     return b"".join((packer.compress(start), packer.compress(array.data), packer.flush()))
 
 
-def as_json(facts: Mapping[str, Any]) -> bytes:
+def as_json(facts: Mapping[str, Any] | Sequence[Any]) -> bytes:
     """Facts as a file of JSON for people and programs."""
     return (json.dumps(facts, indent=2, allow_nan=False) + "\n").encode()
 

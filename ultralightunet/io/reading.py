@@ -93,7 +93,7 @@ def check_values(volume: Volume, *, nan_fill: float | None = None) -> Volume:
     array = volume.array
     if array.dtype.kind not in "biuf":
         raise InputError(f"expected real numbers, found an image of type {array.dtype}; convert it to numbers first")
-    if array.dtype.itemsize > 4 and array.dtype.kind == "f":
+    if array.dtype.itemsize != 4 and array.dtype.kind == "f":
         # The network computes in single precision: what that cannot hold is as good as infinite.
         with np.errstate(over="ignore"):
             array = array.astype(np.float32)

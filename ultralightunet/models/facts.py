@@ -70,6 +70,8 @@ class Model:
             seen whole.
         whole: the largest number of voxels (in millions) that is seen whole rather than through windows; normalisation by
             the image's own statistics wants whole images.
+        box_is_image: whether a box is an image of its own, for models that learned from crops; otherwise the network sees what lies
+            around a box, and labels in it are those that the whole image would get.
         intensity: how grey values are prepared.
         keep_largest: groups of classes of which only the largest connected island is kept.
         licence: of the weights, an SPDX identifier or a short text.
@@ -91,6 +93,7 @@ class Model:
     size: tuple[int, int] | None = None
     window: tuple[int, ...] = ()
     whole: float = 0.0
+    box_is_image: bool = False
     intensity: Intensity = field(default_factory=Intensity)
     keep_largest: tuple[tuple[int, ...], ...] = ()
     licence: str = ""

@@ -51,6 +51,7 @@ def parsed(folder: Path, metadata: dict[str, Any]) -> Model:
         size=(int(facts["size"][0]), int(facts["size"][1])) if facts.get("size") else None,
         window=tuple(int(v) for v in facts["window"]),
         whole=float(facts.get("whole", 0)),
+        box_is_image=bool(facts.get("box_is_image", False)),
         intensity=Intensity(**intensity),
         keep_largest=tuple(tuple(int(v) for v in group) for group in facts.get("keep_largest", ())),
         licence=str(facts["licence"]),
@@ -121,6 +122,7 @@ def to_metadata(model: Model, sha256: str, extra: dict[str, Any]) -> dict[str, A
             "size": list(model.size) if model.size else None,
             "window": list(model.window),
             "whole": model.whole,
+            "box_is_image": model.box_is_image,
             "intensity": {
                 "rule": model.intensity.rule,
                 "low": model.intensity.low,

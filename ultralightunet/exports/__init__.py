@@ -1,0 +1,90 @@
+"""A store of corrections in the layouts of other tools: copies on the same grid, under pseudonyms.
+
+from ultralightunet.exports import export
+export(Store("liver-corrections"), "for-nnunet", format="nnunet")
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+from ..corrections import Revision, Role, Store
+from ..errors import InputError, OutputError
+from ..events import Progress, finish
+from ..models import LabelClass
+from .bids import write_bids
+from .dicom_seg import write_dicom_seg
+from .folders import write_msd, write_nifti_folders, write_nnunet
+from .seg_nrrd import write_seg_nrrd
+
+Exporter = Callable[[Path, Sequence[Revision], Sequence[LabelClass]], Iterator[Revision]]
+"""Writes cases into an empty folder and yields each one that is done."""
+
+FORMATS: Mapping[str, Exporter] = MappingProxyType(
+    {
+        "nnunet": write_nnunet,
+        "msd": write_msd,
+        "bids": write_bids,
+        "dicom-seg": partial(write_dicom_seg, source=None),
+        "seg-nrrd": write_seg_nrrd,
+        "nifti": write_nifti_folders,
+    }
+)
+"""What can be written, by the name that the command line knows."""
+
+
+def export(store: Store, folder: str | Path, *, format: str, role: Role | None = None, dicom_source: Path | None = None) -> Path:
+    """Write the latest correction of each case to a new folder, whole or not at all.
+
+    Args:
+        store: is not changed.
+        folder: must not exist, or be empty.
+        format: one of `FORMATS`.
+        role: only the cases that train, or only those that are held out.
+        dicom_source: for "dicom-seg", the folder with the series that the images came from.
+
+    Returns:
+        `folder`.
+
+    Raises:
+        InputError: if there is nothing to export, or a correction is damaged.
+        OutputError: if the folder holds something, or cannot be written.
+    """
+    return finish(exporting(store, folder, format=format, role=role, dicom_source=dicom_source))
+
+
+def exporting(
+    store: Store, folder: str | Path, *, format: str, role: Role | None = None, dicom_source: Path | None = None
+) -> Generator[Progress, None, Path]:
+    """As `export`, with an event after each case."""
+    folder = Path(folder)
+    if format not in FORMATS:
+        raise InputError(f"expected a format {', '.join(FORMATS)}, found {format!r}; choose one of them")
+    cases = store.cases(role)
+    if not cases:
+        held = f" with the role {role}" if role else ""
+        raise InputError(f"expected corrections{held} in {store.folder}, found none; add some with `ultralight corrections add`")
+    writer = partial(write_dicom_seg, source=dicom_source) if format == "dicom-seg" else FORMATS[format]
+    beside = folder.absolute().parent / f".exporting-{secrets.token_hex(6)}"
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise OutputError(f"expected a new or empty folder, found other things at {folder}; choose another folder")
+        beside.mkdir(parents=True)
+        yield Progress("Exporting", 0, len(cases))
+        for done, _ in enumerate(writer(beside, cases, store.classes), start=1):
+            yield Progress("Exporting", done, len(cases))
+        if folder.exists():
+            folder.rmdir()
+        os.replace(beside, folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"expected to write {folder}, found an obstacle: {reason}; free space there or choose another folder") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return folder
