@@ -50,6 +50,9 @@ def card(model: Model) -> str:
         "",
         *_scores(model),
         "",
+        f"Measured by `python training/{model.name.replace('-', '_')}.py --data DIR --output DIR --export-only`, "
+        "as a user would run the model.",
+        "",
         "## Known failures",
         "",
         *(f"- {text}" for text in facts.get("known_failures", ["none recorded"])),
