@@ -17,10 +17,16 @@ from .io_files import dicom_series, write_nii
 
 
 def test_good_values_pass_through_untouched() -> None:
-    for dtype in (np.uint8, np.int16, np.float32, np.float64):
+    for dtype in (np.uint8, np.int16, np.float32):
         volume = Volume(np.arange(24).reshape(2, 3, 4).astype(dtype))
         assert check_values(volume) is volume
         assert check_values(volume, nan_fill=0) is volume
+
+
+def test_double_precision_becomes_the_single_precision_that_the_network_computes_in() -> None:
+    checked = check_values(Volume(np.linspace(0, 1, 24).reshape(2, 3, 4)))
+    assert checked.array.dtype == np.float32
+    np.testing.assert_array_equal(checked.array, np.linspace(0, 1, 24).reshape(2, 3, 4).astype(np.float32))
 
 
 def test_missing_values_are_counted_or_filled_in_a_copy() -> None:

@@ -2,7 +2,7 @@
 
 Published (Rahman et al. 2025, section 4 and released script): AdamW, weight decay 1e-4, learning rate 5e-4 with cosine decay, 200
 rounds of all pictures in batches of 8, scales 0.75, 1 and 1.25, gradient clipping at 0.5, border-weighted cross-entropy and IoU. Here each
-batch is seen at one scale instead of all three in turn.
+batch is seen at one scale instead of all three in turn, and the first part of the training at smaller ones, which costs less than half.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ from ultralightunet.training import Plan
 
 BATCH = 8
 SCALES = (0.75, 1.0, 1.25)
+EARLY_SCALES, EARLY_SHARE = (0.5, 0.625, 0.75), 0.6
+"""Of the first part of the steps, and how large that part is."""
+
 ROUNDS = 200
 
 
@@ -109,9 +112,17 @@ def fit_task(options: argparse.Namespace, task: Task) -> None:
     train(
         options,
         network=UltraLightUNet(**task.model.architecture.to_dict()),
-        sample=Sampler(pictures, task.augment, task.model, batch_size=BATCH, scales=SCALES),
+        sample=Sampler(
+            pictures,
+            task.augment,
+            task.model,
+            batch_size=BATCH,
+            scales=SCALES,
+            early_scales=EARLY_SCALES,
+            early_batches=round(EARLY_SHARE * options.steps),
+        ),
         loss=boundary_weighted_bce_iou,
-        plan=Plan(steps=options.steps, batch_size=BATCH, learning_rate=5e-4, clip=0.5, every=500),
+        plan=Plan(steps=options.steps, batch_size=BATCH, learning_rate=5e-4, clip=0.5, every=250),
         validate=validate,
     )
 
@@ -127,7 +138,8 @@ def write_scores(options: argparse.Namespace, task: Task, path: Path) -> dict[st
 def exported(options: argparse.Namespace, task: Task, *, measure: Callable[[Model], dict[str, Any]]) -> Model:
     """Write the model folder from the checkpoint."""
     size = "x".join(map(str, task.model.size or ()))
-    text = f"trained for {trained_steps(options)} steps of {BATCH} pictures at {', '.join(map(str, SCALES))} times {size}"
+    early, late = (", ".join(map(str, scales)) for scales in (EARLY_SCALES, SCALES))
+    text = f"trained for {trained_steps(options)} steps of {BATCH} pictures at {early}, then {late} times {size}"
     return export(
         options.output / "checkpoint.pt",
         options.export,

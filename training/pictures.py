@@ -178,10 +178,20 @@ class Sampler:
         model: tells size, channels and the rule for grey values ("scale").
         batch_size: of the training's plan.
         scales: of the model's size, taken in turn; sides are rounded to multiples of 32.
+        early_scales: those of the first `early_batches` batches: small pictures teach the coarse things at a fraction of the cost.
+        early_batches: see above.
     """
 
     def __init__(
-        self, pictures: Sequence[Picture], augment: Augmentation, model: Model, *, batch_size: int, scales: Sequence[float]
+        self,
+        pictures: Sequence[Picture],
+        augment: Augmentation,
+        model: Model,
+        *,
+        batch_size: int,
+        scales: Sequence[float],
+        early_scales: Sequence[float] = (),
+        early_batches: int = 0,
     ) -> None:
         if model.size is None or model.intensity.rule != "scale":
             raise ValueError(
@@ -190,7 +200,11 @@ class Sampler:
         self.pictures = pictures
         self.augment = augment
         self.batch_size = batch_size
-        self.sizes = [(_multiple(model.size[0] * scale), _multiple(model.size[1] * scale)) for scale in scales]
+        self.early_batches = early_batches if early_scales else 0
+        self.sizes, self.early_sizes = (
+            [(_multiple(model.size[0] * scale), _multiple(model.size[1] * scale)) for scale in several]
+            for several in (scales, early_scales)
+        )
         self.channels = model.architecture.in_channels
         self.mean, self.std = (torch.tensor(values).reshape(-1, 1, 1) for values in (model.intensity.mean, model.intensity.std))
 
@@ -209,7 +223,9 @@ class Sampler:
 
     def size(self, number: int) -> tuple[int, int]:
         """The size of sample `number`, (j, i)."""
-        return self.sizes[number // self.batch_size % len(self.sizes)]
+        batch = number // self.batch_size
+        sizes = self.early_sizes if batch < self.early_batches else self.sizes
+        return sizes[batch % len(sizes)]
 
 
 def _multiple(side: float) -> int:

@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -13,6 +14,7 @@ import torch
 from memory import keep_freed_memory
 from torch import Tensor, nn
 
+from ultralightunet.models import read_model
 from ultralightunet.training import Plan, Sample, fit
 
 mpl.use("Agg")
@@ -32,6 +34,8 @@ def arguments(description: str, *, name: str, steps: int, variant: str) -> argpa
     parser.add_argument("--workers", type=int, default=1, help="threads that prepare samples ahead; several for a GPU")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--variant", default=variant, help="width of the network")
+    parser.add_argument("--learning-rate", type=float, help="at its peak, in place of the recipe's own")
+    parser.add_argument("--init", type=Path, help="a model folder whose weights to start from, where name and shape agree")
     parser.add_argument("--export", type=Path, default=ROOT / "ultralightunet" / "shipped" / name, help="the model folder")
     parser.add_argument("--train-only", action="store_true", help="write no model folder, on a machine without OpenVINO say")
     parser.add_argument("--export-only", action="store_true", help="write the model folder from the last checkpoint, as it is")
@@ -49,6 +53,10 @@ def train(
 ) -> None:
     """Train to the end, from the last checkpoint where there is one; log each stretch and draw the curve anew."""
     torch.set_num_threads(options.threads)
+    if options.init:
+        start_from(network, options.init)
+    if options.learning_rate:
+        plan = replace(plan, learning_rate=options.learning_rate)
     keep_freed_memory()
     options.output.mkdir(parents=True, exist_ok=True)
     log = options.output / "log.jsonl"
@@ -60,6 +68,17 @@ def train(
         with log.open("a") as file:
             file.write(json.dumps({"step": event.step, "loss": round(event.loss, 4), **scores, "seconds": round(event.seconds, 1)}) + "\n")
         draw_curve(log, options.output / "curve.png")
+
+
+def start_from(network: nn.Module, folder: Path) -> None:
+    """Give `network` the weights of a model folder; those of another shape (a head for other classes) stay as they are."""
+    own = network.state_dict()
+    given = {name: torch.from_numpy(value).float() for name, value in read_model(folder).weights().items()}
+    fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
+    if not fitting:
+        raise SystemExit(f"expected a model with weights like those of this network, found none in {folder}; choose another for --init")
+    logging.info("%d of %d weights start from %s", len(fitting), len(own), folder)
+    network.load_state_dict({**own, **fitting})
 
 
 def draw_curve(log: Path, picture: Path) -> None:

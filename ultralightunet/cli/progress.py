@@ -13,10 +13,16 @@ from ..events import Progress
 
 
 class ProgressLines:
-    """One JSON object a line on stdout for each event."""
+    """One JSON object a line on stdout for each event that says something new."""
+
+    def __init__(self) -> None:
+        self._last: Any = None
 
     def __call__(self, event: Any) -> None:
         """Show an event."""
+        if event == self._last:
+            return
+        self._last = event
         write_json(event=type(event).__name__.lower(), **asdict(event))
 
     def close(self) -> None:
