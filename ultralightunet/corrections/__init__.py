@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from .checking import Problem, Report
 from .masks import Checked, checked_mask
+from .place import default_store
 from .records import Revision
 from .roles import Role
 from .store import SCHEMA_VERSION, Store
@@ -27,5 +28,6 @@ __all__ = [
     "Store",
     "Summary",
     "checked_mask",
+    "default_store",
     "summarize",
 ]

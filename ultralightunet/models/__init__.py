@@ -4,6 +4,7 @@ from .facts import Intensity, LabelClass, Model
 from .folder import METADATA, WEIGHTS, read_model, write_model
 from .metadata import SCHEMA_VERSION
 from .registry import SHIPPED, install_model, list_models, load_model
+from .versions import Version, ancestry, images_seen, set_current, trace, versions
 
 __all__ = [
     "METADATA",
@@ -13,9 +14,15 @@ __all__ = [
     "Intensity",
     "LabelClass",
     "Model",
+    "Version",
+    "ancestry",
+    "images_seen",
     "install_model",
     "list_models",
     "load_model",
     "read_model",
+    "set_current",
+    "trace",
+    "versions",
     "write_model",
 ]

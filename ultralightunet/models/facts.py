@@ -78,6 +78,8 @@ class Model:
         intended_use: who may use it for what, and what it must not be used for.
         scores: measured figures, e.g. {"Dice, Colin27": 0.95}.
         parent: NAME@VERSION that it was retrained from, or "".
+        origin: how it was trained here, empty for a model that came from elsewhere: "created" (time in UTC), "cases" (a list of "case",
+            "revision", "use", "image_sha256", "labels_sha256"), "decision" and what else is worth keeping; JSON-serialisable.
         sha256: of the weight file.
         metadata: the whole metadata.json.
     """
@@ -100,6 +102,7 @@ class Model:
     intended_use: str = ""
     scores: Mapping[str, Any] = field(default_factory=dict)
     parent: str = ""
+    origin: Mapping[str, Any] = field(default_factory=dict, repr=False)
     sha256: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict, repr=False)
 

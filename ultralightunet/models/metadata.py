@@ -58,11 +58,18 @@ def parsed(folder: Path, metadata: dict[str, Any]) -> Model:
         intended_use=str(metadata.get("intended_use", "")),
         scores=dict(metadata.get("eval_metrics", {})),
         parent=str(facts.get("parent", "")),
+        origin=_origin(facts.get("origin", {})),
         sha256=str(facts["sha256"]),
         metadata=metadata,
     )
     check_facts(model)
     return model
+
+
+def _origin(found: dict[str, Any]) -> dict[str, Any]:
+    for case in found.get("cases", ()):
+        str(case["case"]), int(case["revision"]), str(case["image_sha256"])
+    return dict(found)
 
 
 def to_metadata(model: Model, sha256: str, extra: dict[str, Any]) -> dict[str, Any]:
@@ -116,6 +123,7 @@ def to_metadata(model: Model, sha256: str, extra: dict[str, Any]) -> dict[str, A
             "title": model.title,
             "modality": model.modality,
             "parent": model.parent,
+            **({"origin": dict(model.origin)} if model.origin else {}),
             "architecture": model.architecture.to_dict(),
             "classes": [{"index": c.index, "name": c.name, "color": list(c.color), "snomed": c.snomed} for c in model.classes],
             "spacing": list(model.spacing) if model.spacing else None,

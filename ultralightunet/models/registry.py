@@ -7,6 +7,7 @@ import re
 import shutil
 import stat
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ModelError, OutputError
@@ -15,6 +16,9 @@ from .facts import Model
 from .folder import METADATA, read_model
 
 SHIPPED = Path(__file__).parent.parent / "shipped"
+
+CURRENT = "current"
+"""File beside the versions of a model that names the one that was chosen."""
 
 
 def load_model(model: str | Path | Model) -> Model:
@@ -40,13 +44,26 @@ def load_model(model: str | Path | Model) -> Model:
             f"expected a model folder or an installed model ({', '.join(sorted({m.id for m in known})) or 'there is none'}), "
             f"found {str(model)!r}; `ultralight models` lists them"
         )
-    return next((m for m in named if m.version == _current_version(name)), max(named, key=_version_order))
+    return current_of(named)
+
+
+def current_of(versions: Sequence[Model]) -> Model:
+    """Of all versions of a model that are at hand, the one to take where nobody names one: the one that was chosen, else the highest.
+
+    What was retrained from a version of the same model is passed over unless it was chosen: nobody has said yet that it is better.
+    """
+    name = versions[0].name
+    chosen = next((m for m in versions if m.version == _current_version(name)), None)
+    return chosen or max([m for m in versions if m.parent.partition("@")[0] != name] or versions, key=lambda m: _version_order(m.version))
 
 
 def list_models() -> list[Model]:
     """Every shipped and installed model that can be read, shipped first; unreadable folders are left out."""
     found: dict[str, Model] = {}
-    folders = [*sorted(SHIPPED.glob("*")), *sorted(_installed().glob("*/*"))]
+    folders = [
+        *sorted(SHIPPED.glob("*")),
+        *sorted(installed_folder().glob("*/*"), key=lambda folder: (folder.parent, _version_order(folder.name))),
+    ]
     for folder in folders:
         try:
             model = read_model(folder)
@@ -65,7 +82,7 @@ def install_model(folder: Path) -> Model:
     """
     model = read_model(folder)
     model.weights()
-    target = _installed() / model.name / model.version
+    target = installed_folder() / model.name / model.version
     if target.exists():
         present = read_model(target)
         if present.metadata != model.metadata:
@@ -88,18 +105,23 @@ def install_model(folder: Path) -> Model:
     return read_model(target)
 
 
-def _installed() -> Path:
+def installed_folder() -> Path:
+    """Where the user's models lie: NAME/VERSION."""
     return home() / "models"
 
 
 def _current_version(name: str) -> str | None:
     try:
-        return (_installed() / name / "current").read_text(encoding="utf-8").strip()
+        return (installed_folder() / name / CURRENT).read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
         # Nobody has chosen one, or the note of it is damaged.
         return None
 
 
-def _version_order(model: Model) -> list[tuple[int, str]]:
-    """1.10.0 comes after 1.9.0."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"[.+-]", model.version)]
+def _version_order(version: str) -> list[tuple[int, str, int]]:
+    """1.10.0 comes after 1.9.0, and 1.0.0+r10 after 1.0.0+r9."""
+    found = []
+    for part in re.split(r"[.+-]", version):
+        letters, digits = re.fullmatch(r"(.*?)(\d*)", part).groups()  # type: ignore[union-attr]
+        found.append((-1 if letters else int(digits or 0), letters, int(digits or 0)))
+    return found
