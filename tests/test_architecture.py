@@ -32,8 +32,13 @@ FORBIDDEN = {
 MAY_IMPORT_TORCH_AT_ONCE = (
     "ultralightunet/checkpoints.py",
     "ultralightunet/engines/torch_engine.py",
+    "ultralightunet/augmentation.py",
     "ultralightunet/losses.py",
     "ultralightunet/networks/*.py",
+    "ultralightunet/retraining/fitting.py",
+    "ultralightunet/retraining/learning.py",
+    "ultralightunet/retraining/sampling.py",
+    "ultralightunet/retraining/watching.py",
     "ultralightunet/training.py",
 )
 """The core's files that need torch for whatever they do; every other one imports it, if at all, inside a function."""

@@ -33,6 +33,71 @@ def dice_cross_entropy(logits: Tensor, target: Tensor, *, smooth: float = 1.0) -
     return cross_entropy + 1 - dice.mean()
 
 
+def partial_dice_cross_entropy(logits: Tensor, target: Tensor, *, smooth: float = 1.0) -> Tensor:
+    """As `dice_cross_entropy`, for labels of which some were made before the newest classes existed.
+
+    Where a target says "background, or a class from k on", the probabilities of these are added up before the cross-entropy is taken
+    (Shi et al. 2021, arXiv 2007.03868, equation 3), and such a voxel plays no part in the Dice of the classes from k on.
+
+    Args:
+        logits: (N, K, *S); K = 1 means a sigmoid, as if the background's logit were 0.
+        target: (N, *S) class numbers; `IGNORE` leaves a voxel out of both terms; -k means background or a class from k on.
+        smooth: added to numerator and denominator of the Dice term, in voxels.
+    """
+    if logits.shape[1] == 1:
+        logits = torch.cat((torch.zeros_like(logits), logits), 1)
+    log_probabilities = F.log_softmax(logits, 1)
+    known = target != IGNORE
+    classes = torch.where(known, target, 0).long()
+    entropy = -log_probabilities.gather(1, classes.clamp_min(0)[:, None])[:, 0]
+    for k in sorted({-int(value) for value in classes.amin((*range(1, classes.ndim),)).tolist() if value < 0}):
+        entropy = torch.where(classes == -k, -_either(log_probabilities, k), entropy)
+    cross_entropy = (entropy * known).sum() / known.sum().clamp_min(1)
+    probabilities = log_probabilities.exp()
+    terms = []
+    for k in range(1, logits.shape[1]):
+        # Background from before class k existed may be of class k.
+        counted = known & ((classes >= 0) | (classes < -k))
+        truth = (classes == k) & counted
+        predicted = probabilities[:, k] * counted
+        terms.append((2 * (predicted * truth).sum() + smooth) / (predicted.sum() + truth.sum() + smooth))
+    return cross_entropy + 1 - torch.stack(terms).mean()
+
+
+def distillation(logits: Tensor, teacher: Tensor, *, smooth: float = 1.0) -> Tensor:
+    """How far a network is from what a teacher said: cross-entropy and one minus soft Dice, as in training from labels.
+
+    Args:
+        logits: (N, K, *S); classes that the teacher does not know count as background. K = 1 means a sigmoid.
+        teacher: (N, T, *S) probabilities, T from 2 to K; all zero where there is nothing to learn.
+        smooth: added to numerator and denominator of the Dice term, in voxels.
+    """
+    if logits.shape[1] == 1:
+        logits = torch.cat((torch.zeros_like(logits), logits), 1)
+    count = teacher.shape[1]
+    log_probabilities = F.log_softmax(logits, 1)
+    log_probabilities = torch.cat((_either(log_probabilities, count)[:, None], log_probabilities[:, 1:count]), 1)
+    taught = teacher.sum(1)
+    total = taught.sum()
+    if float(total) == 0:
+        return logits.sum() * 0
+    cross_entropy = -(teacher * log_probabilities).sum() / total
+    # What the teacher is unsure of costs something even where both agree.
+    unsure = -(teacher * teacher.clamp_min(1e-7).log()).sum() / total
+    probabilities = log_probabilities.exp() * taught[:, None]
+    axes = (0, *range(2, logits.ndim))
+    overlap = torch.minimum(probabilities, teacher)[:, 1:].sum(axes)
+    sizes = probabilities[:, 1:].sum(axes) + teacher[:, 1:].sum(axes)
+    return cross_entropy - unsure + 1 - ((2 * overlap + smooth) / (sizes + smooth)).mean()
+
+
+def _either(log_probabilities: Tensor, k: int) -> Tensor:
+    """Logarithm of the probability of the background or a class from k on: (N, K, *S) -> (N, *S)."""
+    if k >= log_probabilities.shape[1]:
+        return log_probabilities[:, 0]
+    return torch.logsumexp(torch.cat((log_probabilities[:, :1], log_probabilities[:, k:]), 1), 1)
+
+
 def boundary_weighted_bce_iou(logits: Tensor, target: Tensor, *, reach: int = 15, emphasis: float = 5.0) -> Tensor:
     """Binary cross-entropy plus one minus the soft intersection over union, both with weights that rise towards the object's border.
 

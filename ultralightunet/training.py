@@ -38,6 +38,7 @@ class Plan:
         clip: largest norm of the gradient.
         average: decay of the running average of the weights, which is what is validated and kept.
         every: steps between validations and checkpoints.
+        seconds: where above 0, the training ends once so much time has passed, and the learning rate falls with the time.
     """
 
     steps: int
@@ -48,6 +49,7 @@ class Plan:
     clip: float = 1.0
     average: float = 0.998
     every: int = 250
+    seconds: float = 0.0
 
 
 def fit(
@@ -56,10 +58,11 @@ def fit(
     loss: Callable[[Tensor, Tensor], Tensor],
     plan: Plan,
     *,
-    checkpoint: Path,
+    checkpoint: Path | None,
     validate: Callable[[nn.Module], dict[str, float]] | None = None,
     device: str = "cpu",
     workers: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Generator[Epoch, None, nn.Module]:
     """Train `network`, going on from `checkpoint` where that exists; yields an `Epoch` every `plan.every` steps.
 
@@ -69,10 +72,11 @@ def fit(
             number once, so that a resumed training sees what an uninterrupted one would.
         loss: of logits (N, K, *S) and classes (N, *S).
         plan: see `Plan`.
-        checkpoint: file, written at each yield and replaced whole.
+        checkpoint: file, written at each yield and replaced whole; None for a training that is too short to go on with.
         validate: scores of the averaged network.
         device: a torch device.
         workers: threads that prepare samples ahead.
+        clock: tells the seconds that `Plan.seconds` counts; another one than the wall's for measurements on a busy machine.
 
     Returns:
         The network with averaged weights, in evaluation state.
@@ -87,14 +91,16 @@ def fit(
     averaged = torch.optim.swa_utils.AveragedModel(network, avg_fn=_average(plan.average), use_buffers=True)
     optimizer = torch.optim.AdamW(_groups(network, plan.weight_decay), lr=plan.learning_rate)
     done = 0
-    if checkpoint.exists():
+    if checkpoint is not None and checkpoint.exists():
         done = _restore(checkpoint, network, averaged, optimizer, device, plan)
         logger.info("going on from step %d of %s", done, checkpoint)
     network.train()
+    start = clock()
     began, total, counted = time.perf_counter(), 0.0, 0
     for step, (images, targets) in zip(range(done, plan.steps), _batches(sample, plan, done, workers), strict=False):
+        share = _share_done(plan, step, clock() - start)
         for group in optimizer.param_groups:
-            group["lr"] = _learning_rate(plan, step)
+            group["lr"] = _learning_rate(plan, step, share)
         images = images.to(device).contiguous(memory_format=layout)
         value = loss(network(images), targets.to(device))
         optimizer.zero_grad(set_to_none=True)
@@ -107,13 +113,17 @@ def fit(
         optimizer.step()
         averaged.update_parameters(network)
         total, counted = total + float(value.detach()), counted + 1
-        if (step + 1) % plan.every == 0 or step + 1 == plan.steps:
+        share = _share_done(plan, step + 1, clock() - start)
+        if (step + 1) % plan.every == 0 or share >= 1:
             averaged.eval()
             scores = validate(averaged.module) if validate else {}
-            _save(checkpoint, network, averaged, optimizer, step + 1, plan)
-            yield Epoch(step + 1, plan.steps, total / counted, scores, time.perf_counter() - began)
+            if checkpoint is not None:
+                _save(checkpoint, network, averaged, optimizer, step + 1, plan)
+            yield Epoch(step + 1, round((step + 1) / share), total / counted, scores, time.perf_counter() - began)
             began, total, counted = time.perf_counter(), 0.0, 0
             network.train()
+        if share >= 1:
+            break
     averaged.eval()
     result: nn.Module = averaged.module
     return result
@@ -138,10 +148,16 @@ def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
 
 
-def _learning_rate(plan: Plan, step: int) -> float:
+def _share_done(plan: Plan, step: int, seconds: float) -> float:
+    """How much of a training is done, 1 at its end: by steps or by time, whichever is further."""
+    return min(1.0, max(step / plan.steps, seconds / plan.seconds if plan.seconds > 0 else 0.0))
+
+
+def _learning_rate(plan: Plan, step: int, share: float) -> float:
     if step < plan.warm_up:
         return plan.learning_rate * (step + 1) / plan.warm_up
-    progress = (step - plan.warm_up) / max(1, plan.steps - plan.warm_up)
+    begun = plan.warm_up / plan.steps
+    progress = (share - begun) / max(1e-6, 1 - begun)
     return plan.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
 
 

@@ -13,9 +13,9 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import UltraLightError
-from . import checkpoint, corrections, evaluate, export, models, segment
+from . import checkpoint, corrections, evaluate, export, models, retrain, segment
 
-COMMANDS = (models, segment, evaluate, corrections, export, checkpoint)
+COMMANDS = (models, segment, evaluate, corrections, retrain, export, checkpoint)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..events import Progress
+from ..events import Epoch, Progress
 
 
 class ProgressLines:
@@ -52,6 +52,22 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+class TrainingBar(ProgressBar):
+    """As `ProgressBar`, with loss and scores while a network learns."""
+
+    def __call__(self, event: Any) -> None:
+        """Show an event."""
+        if not isinstance(event, Epoch):
+            super().__call__(event)
+            return
+        super().__call__(Progress("Training", event.step, event.steps))
+        if self._bar is not None:
+            # How many steps fit into the time is an estimate that gets better.
+            self._bar.total = event.steps
+            figures = {"loss": event.loss, **event.scores}
+            self._bar.set_postfix_str(", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
 
 
 def write_json(**facts: Any) -> None:

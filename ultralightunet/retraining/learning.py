@@ -1,0 +1,95 @@
+"""From corrections and a parent to the weights of a child."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..engines import Engine
+from ..events import Epoch
+from ..models import Model
+from ..training import Plan, fit
+from .fitting import blended, freeze_statistics, loss, network_of, weights_of
+from .prepared import Prepared
+from .sampling import Mixture, Sampler, augmentation_for
+
+Weights = dict[str, np.ndarray]
+Validate = Callable[[nn.Module], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a child learns; the defaults are what the benchmark `benchmarks/retraining.py` found best.
+
+    Attributes:
+        learning_rate: at its peak.
+        mixture: of corrected, changed and rehearsed samples.
+        share: of the child in the weights that are kept, the rest being the parent's.
+        batch_size: samples a step.
+        average: see `Plan`.
+    """
+
+    learning_rate: float = 1e-3
+    mixture: Mixture = field(default_factory=Mixture)
+    share: float = 1.0
+    batch_size: int = 2
+    average: float = 0.98
+
+
+def learning(
+    parent: Model,
+    classes: int,
+    corrected: Sequence[Prepared],
+    rehearsal: Sequence[Prepared],
+    teacher: Engine,
+    *,
+    seconds: float,
+    threads: int | None,
+    seed: int,
+    method: Method,
+    validate: Validate | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Generator[Epoch, None, Weights]:
+    """Train for so many seconds; an event after each step.
+
+    Args:
+        parent: to start from.
+        classes: of the child, with background.
+        corrected: what it learns from.
+        rehearsal: images whose labels the parent gives.
+        teacher: runs the parent.
+        seconds: of training.
+        threads: of the CPU, None for all.
+        seed: of everything random.
+        method: see `Method`.
+        validate: scores of a network, called now and then.
+        clock: see `fit`.
+
+    Returns:
+        The child's weights.
+    """
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+    torch.manual_seed(seed)
+    out_channels = parent.architecture.out_channels if classes == len(parent.classes) else classes
+    network = network_of(parent, out_channels)
+    start = weights_of(network)
+    start = {name: value.copy() for name, value in start.items()}
+    freeze_statistics(network)
+    sample = Sampler(corrected, rehearsal, parent, teacher, augmentation_for(parent.classes), mixture=method.mixture, seed=seed)
+    plan = Plan(
+        steps=100_000,
+        batch_size=method.batch_size,
+        learning_rate=method.learning_rate,
+        warm_up=10,
+        average=method.average,
+        every=1,
+        seconds=seconds,
+    )
+    child = yield from fit(network, sample, loss, plan, checkpoint=None, validate=validate, clock=clock)
+    return blended(start, weights_of(child), method.share)

@@ -1,0 +1,272 @@
+"""One retraining from beginning to end: corrections in, a new version of the model out, beside the old one."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..corrections import Revision, Store
+from ..errors import InputError
+from ..events import Epoch, Progress, finish
+from ..models import LabelClass, Model, load_model, set_current
+from .candidate import installed_parent, temporary_model, write_version
+from .images import images_in, known_images, sample_images
+from .outcome import FEWEST_HELD_OUT, Comparison, Drift, Outcome, decide
+from .prepared import Prepared, prepared
+from .scoring import Labeller, agreement, scores_against
+from .selection import Selection, select, target_of
+
+if TYPE_CHECKING:
+    from .learning import Method, Weights
+
+Events = Generator[Progress | Epoch, None, Any]
+
+_ESTIMATE_SHARE = 0.4
+"""Of the time, for cross-validation where too few cases are held out."""
+
+_FOLDS = 2
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """What is asked for.
+
+    Attributes:
+        minutes: of training; what comes before and after takes a fraction of a minute more.
+        threads: of the CPU, None for all.
+        seed: of everything random.
+        new_classes: to be added to the model's.
+        images: further images, without labels, of the kind that the model is for: files and folders.
+        accept: whether the new version is used even where there are too few cases to decide.
+        clock: tells the seconds that `minutes` counts.
+        method: see `Method`; None for the default.
+    """
+
+    minutes: float = 2.5
+    threads: int | None = None
+    seed: int = 0
+    new_classes: Sequence[LabelClass] = ()
+    images: Sequence[Path] = ()
+    accept: bool = False
+    clock: Callable[[], float] = time.perf_counter
+    method: Method | None = field(default=None)
+
+
+def retrain(store: Store, model: str | Path | Model, request: Retraining | None = None) -> Outcome:
+    """Retrain a model on the corrections of a store; see `retraining`."""
+    return finish(retraining(store, model, request))
+
+
+def retraining(store: Store, model: str | Path | Model, request: Retraining | None = None) -> Generator[Progress | Epoch, None, Outcome]:
+    """Retrain a model; closing the generator cancels, and leaves everything as it was.
+
+    Args:
+        store: of corrections; is not changed.
+        model: to start from.
+        request: what is asked for.
+
+    Returns:
+        What came of it. The new version is installed; it is current only if it is not worse, see `decide`.
+
+    Raises:
+        InputError: if the corrections cannot be used.
+        ModelError: if the model cannot.
+        OutputError: if the new version cannot be written; everything is then as before.
+        TrainingError: if the training failed.
+    """
+    request = request or Retraining()
+    began = time.perf_counter()
+    if request.minutes <= 0:
+        raise InputError(f"expected a time above 0 minutes, found {request.minutes:g}; give it one or more")
+    if find_spec("torch") is None:
+        raise InputError("expected PyTorch to train with, found none installed; pip install 'napari-ultralight[train]'")
+    yield Progress("Preparing", 0, 1)
+    parent = installed_parent(load_model(model))
+    # Read now, once and for all: from here on the folder may be deleted.
+    parent.weights()
+    selection = select(store, parent, new_classes=request.new_classes)
+    work = _Work(parent, selection, request)
+    yield from work.prepare(store)
+    weights = yield from work.learn()
+    yield Progress("Comparing", 0, 1)
+    with temporary_model(work.child, weights) as candidate:
+        yield from work.compare(candidate)
+    decision, sentence = decide(work.holdout, work.estimate, work.drift)
+    if decision == "ask" and request.accept:
+        decision, sentence = "promoted", f"The new version is in use, as was asked for. {sentence}"
+    if selection.set_aside:
+        sentence += f" {len(selection.set_aside)} held-out case(s) were left out, because a version before was trained on them."
+    yield Progress("Saving", 0, 1)
+    written = write_version(work.child, weights, origin=work.origin(decision), scores=work.scores(), parent=parent)
+    if decision == "promoted":
+        set_current(written.name, written.version)
+    yield Progress("Saving", 1, 1)
+    names = tuple(revision.name for revision in selection.train)
+    seconds = time.perf_counter() - began
+    return Outcome(written, parent.id, decision, sentence, work.holdout, work.estimate, work.drift, names, seconds)
+
+
+class _Work:
+    """What one retraining has at hand."""
+
+    def __init__(self, parent: Model, selection: Selection, request: Retraining) -> None:
+        from .learning import Method
+
+        self.parent = parent
+        self.selection = selection
+        self.request = request
+        self.method = request.method or Method()
+        count = len(selection.classes)
+        out_channels = parent.architecture.out_channels if count == len(parent.classes) else count
+        self.child = replace(
+            parent, architecture=replace(parent.architecture, out_channels=out_channels), classes=selection.classes, parent=parent.id
+        )
+        self.labeller = Labeller(parent, threads=request.threads)
+        self.corrected: dict[Revision, list[Prepared]] = {}
+        self.rehearsal: list[Prepared] = []
+        self.others: list[tuple[Any, np.ndarray]] = []
+        self.before: dict[Revision, np.ndarray] = {}
+        self.holdout: Comparison | None = None
+        self.estimate: Comparison | None = None
+        self.drift: Drift | None = None
+
+    def prepare(self, store: Store) -> Events:
+        """Read what is needed, and let the parent label it."""
+        train, holdout = self.selection.train, self.selection.holdout
+        total = len(train) + len(holdout) + 1
+        for done, revision in enumerate(train):
+            yield Progress("Preparing", done, total)
+            target = target_of(revision, self.selection.classes)
+            self.corrected[revision] = list(prepared(revision.image(), target, self.parent, name=revision.name))
+        for done, revision in enumerate(holdout, start=len(train)):
+            yield Progress("Preparing", done, total)
+            self.before[revision] = self.labeller(revision.image())
+        yield Progress("Preparing", total - 1, total)
+        outside = {revision.image_sha256 for revision in store.revisions()}
+        given = images_in(self.request.images)
+        found = [
+            *known_images(given, self.labeller, outside=outside, strict=True),
+            *known_images(sample_images(), self.labeller, outside=outside, strict=False),
+        ]
+        # The first one measures, the second rehearses, and so on: what rehearses cannot measure.
+        self.others = found[::2]
+        for image, _ in found[1::2]:
+            self.rehearsal += prepared(image, None, self.parent)
+        yield Progress("Preparing", total, total)
+
+    def learn(self) -> Generator[Progress | Epoch, None, Weights]:
+        """Cross-validate where that is needed, then train on every case."""
+        seconds = self.request.minutes * 60
+        train = self.selection.train
+        if len(self.selection.holdout) < FEWEST_HELD_OUT and len(_groups(train)) > 1:
+            yield from self._cross_validate(seconds * _ESTIMATE_SHARE)
+            seconds *= 1 - _ESTIMATE_SHARE
+        return (yield from self._fit(train, self.selection.holdout, seconds))
+
+    def _cross_validate(self, seconds: float) -> Events:
+        groups = _groups(self.selection.train)
+        folds = [groups[n::_FOLDS] for n in range(min(_FOLDS, len(groups)))]
+        parent, candidate = [], []
+        for fold in folds:
+            left_out = [revision for group in fold for revision in group]
+            rest = [revision for revision in self.selection.train if revision not in left_out]
+            weights = yield from self._fit(rest, left_out, seconds / len(folds))
+            with temporary_model(self.child, weights) as model:
+                label = Labeller(model, threads=self.request.threads)
+                for revision in left_out:
+                    image, target = revision.image(), target_of(revision, self.selection.classes)
+                    before, after = scores_against(target, (self.labeller(image), label(image)))
+                    parent.append(before)
+                    candidate.append(after)
+        self.estimate = Comparison(len(parent), float(np.mean(parent)), float(np.mean(candidate)))
+
+    def _fit(self, train: Sequence[Revision], others: Sequence[Revision], seconds: float) -> Generator[Epoch, None, Weights]:
+        from .learning import learning
+        from .watching import Watcher
+
+        watch = Watcher(self.child, others, self.selection.classes, seconds) if others else None
+        teacher = self._teacher()
+        return (
+            yield from learning(
+                self.parent,
+                len(self.selection.classes),
+                [case for revision in train for case in self.corrected[revision]],
+                self.rehearsal,
+                teacher,
+                seconds=seconds,
+                threads=self.request.threads,
+                seed=self.request.seed,
+                method=self.method,
+                validate=watch,
+                clock=self.request.clock,
+            )
+        )
+
+    def _teacher(self) -> Any:
+        from ..engines import make_engine
+
+        return make_engine(self.parent, threads=1)
+
+    def compare(self, candidate: Model) -> Events:
+        """The candidate against the parent: on what was held out, and on images outside the corrections."""
+        label = Labeller(candidate, threads=self.request.threads)
+        total = len(self.before) + len(self.others)
+        scores = []
+        for done, (revision, before) in enumerate(self.before.items()):
+            yield Progress("Comparing", done, total)
+            scores.append(scores_against(target_of(revision, self.selection.classes), (before, label(revision.image()))))
+        if scores:
+            parent, child = np.mean(scores, axis=0)
+            self.holdout = Comparison(len(scores), float(parent), float(child))
+        agreed = []
+        for done, (image, before) in enumerate(self.others, start=len(scores)):
+            yield Progress("Comparing", done, total)
+            agreed.append(agreement(before, label(image), len(self.parent.classes)))
+        if agreed:
+            self.drift = Drift(len(agreed), float(np.mean(agreed)))
+
+    def scores(self) -> dict[str, Any]:
+        """Measured figures for the new version's metadata; the parent's were measured on other weights."""
+        found: dict[str, Any] = {}
+        for name, comparison in (("Dice on held-out corrections", self.holdout), ("Dice by cross-validation, an estimate", self.estimate)):
+            if comparison is not None:
+                found[name] = {"cases": comparison.cases, "mean": round(comparison.candidate, 4), "parent": round(comparison.parent, 4)}
+        if self.drift is not None:
+            found["Agreement with the parent on other images"] = {"images": self.drift.images, "mean": round(self.drift.agreement, 4)}
+        return found
+
+    def origin(self, decision: str) -> dict[str, Any]:
+        """What the metadata keep of how it was made."""
+        return {
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "decision": decision,
+            "cases": [
+                {
+                    "case": revision.case,
+                    "revision": revision.number,
+                    "use": use,
+                    "image_sha256": revision.image_sha256,
+                    "labels_sha256": revision.content["labels"],
+                    "checked_sha256": revision.content.get("checked", ""),
+                }
+                for use, revisions in (("train", self.selection.train), ("holdout", self.selection.holdout))
+                for revision in revisions
+            ],
+            "minutes": self.request.minutes,
+            "seed": self.request.seed,
+        }
+
+
+def _groups(revisions: Sequence[Revision]) -> list[list[Revision]]:
+    """Cases of one patient together."""
+    found: dict[str, list[Revision]] = {}
+    for revision in revisions:
+        found.setdefault(revision.group, []).append(revision)
+    return list(found.values())

@@ -1,0 +1,143 @@
+"""What is shown to a network that is retrained: corrected images, and others whose labels its parent gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..architecture import STRIDE
+from ..augmentation import Augmentation
+from ..engines import Engine
+from ..losses import IGNORE
+from ..models import Intensity, LabelClass, Model
+from .prepared import UNKNOWN, Prepared
+
+_MOST_VOXELS = {2: 150_000, 3: 900_000}
+"""Of one sample, by its dimensions: what two slow cores take through a training step in about a second."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What is drawn how often.
+
+    Attributes:
+        rehearsal: share of samples from images that nobody corrected.
+        strange: share of the corrected samples whose grey values are changed beyond what a scanner does.
+    """
+
+    rehearsal: float = 0.25
+    strange: float = 0.5
+
+
+class Sampler:
+    """Sample number `n` of a retraining, the same in every run with the same seed.
+
+    A sample's target holds the class numbers (see `Prepared.target`) and then the teacher's probabilities, zero where it was not asked.
+
+    Args:
+        corrected: images with corrections, at least one.
+        rehearsal: images without; may be none.
+        model: the parent.
+        teacher: runs the parent.
+        augment: the changes.
+        mixture: how often what is drawn.
+        seed: of the whole sequence.
+    """
+
+    def __init__(
+        self,
+        corrected: Sequence[Prepared],
+        rehearsal: Sequence[Prepared],
+        model: Model,
+        teacher: Engine,
+        augment: Augmentation,
+        *,
+        mixture: Mixture,
+        seed: int = 0,
+    ) -> None:
+        self.corrected = corrected
+        self.rehearsal = rehearsal
+        self.intensity: Intensity = model.intensity
+        self.teacher = teacher
+        self.plain = augment
+        self.strange = replace(augment, strange_chance=1.0)
+        self.mixture = mixture
+        self.seed = seed
+        self.size = window_of(model, [case.image.shape[1:] for case in (*corrected, *rehearsal)])
+        self.known = max(2, model.architecture.out_channels)
+        # Where a window may be laid so that it shows something: any voxel with a label, else any known one.
+        self._places = [_places(case) for case in corrected]
+
+    def __call__(self, number: int) -> tuple[Tensor, Tensor]:
+        """Image (C, *S), and target (1 + T, *S) float32."""
+        rng = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % 2**63)
+        if self.rehearsal and _chance(rng, self.mixture.rehearsal):
+            case = self.rehearsal[int(torch.randint(len(self.rehearsal), (1,), generator=rng))]
+            image, target = self._window(case, None, rng)
+            image = self.plain.look(image, self.intensity, rng)
+            return image, torch.cat((torch.full_like(target, IGNORE)[None], self._taught(image)))
+        # In turn, so that one case of many is never left out by chance.
+        place = number % len(self.corrected)
+        image, target = self._window(self.corrected[place], self._places[place], rng)
+        changes = self.strange if _chance(rng, self.mixture.strange) else self.plain
+        image = changes.look(image, self.intensity, rng)
+        return image, torch.cat((target[None], torch.zeros(self.known, *self.size)))
+
+    def _window(self, case: Prepared, places: np.ndarray | None, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        own = case.image.shape[1:]
+        centre = [(n - 1) / 2 for n in own]
+        if any(n > s for n, s in zip(own, self.size, strict=True)):
+            if places is not None and len(places):
+                wanted = places[int(torch.randint(len(places), (1,), generator=rng))].astype(float)
+            else:
+                wanted = torch.rand(len(own), generator=rng).numpy() * np.array(own)
+            wanted = wanted + (torch.rand(len(own), generator=rng).numpy() - 0.5) * np.array(self.size) / 2
+            # Along an axis that fits, the whole image is seen; along another the window stays inside the image.
+            centre = [
+                (n - 1) / 2 if n <= s else float(np.clip(w, (s - 1) / 2, n - 1 - (s - 1) / 2))
+                for n, s, w in zip(own, self.size, wanted, strict=True)
+            ]
+        return self.plain.crop(
+            torch.from_numpy(case.image),
+            torch.from_numpy(case.target.astype(np.float32)),
+            size=self.size,
+            centre=centre,
+            spacing=case.spacing,
+            rng=rng,
+        )
+
+    def _taught(self, image: Tensor) -> Tensor:
+        logits = torch.from_numpy(self.teacher(image.numpy()[None]))
+        if logits.shape[1] == 1:
+            logits = torch.cat((torch.zeros_like(logits), logits), 1)
+        return logits.softmax(1)[0]
+
+
+def window_of(model: Model, grids: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Size of the samples: a whole image where it is small, else a window such as the product's, multiples of 32."""
+    largest = [max(grid[axis] for grid in grids) for axis in range(model.spatial_dims)]
+    size = [min(w, -(-n // STRIDE) * STRIDE) for w, n in zip(model.window, largest, strict=True)]
+    while np.prod(size) > _MOST_VOXELS[model.spatial_dims] and max(size) > STRIDE:
+        axis = int(np.argmax(size))
+        size[axis] -= STRIDE
+    return tuple(size)
+
+
+def augmentation_for(classes: Sequence[LabelClass]) -> Augmentation:
+    """The usual changes; left and right are exchanged only where no class is of one side."""
+    sided = any(word in entry.name.lower().replace("-", " ").replace("_", " ").split() for entry in classes for word in ("left", "right"))
+    return Augmentation(mirror=not sided)
+
+
+def _places(case: Prepared) -> np.ndarray:
+    labelled = np.argwhere((case.target > 0) & (case.target != UNKNOWN))
+    places = labelled if len(labelled) else np.argwhere(case.target != UNKNOWN)
+    return places[:: max(1, len(places) // 5000)]
+
+
+def _chance(rng: torch.Generator, share: float) -> bool:
+    return float(torch.rand(1, generator=rng)) < share
