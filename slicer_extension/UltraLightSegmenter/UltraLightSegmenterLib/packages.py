@@ -1,0 +1,141 @@
+"""The packages that the core needs beside those that Slicer brings along, and the one question before they are installed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from subprocess import CalledProcessError
+from typing import Any
+
+from .problem import Problem
+
+NEEDED = (
+    "nibabel>=5.2",
+    "openvino>=2025.4",
+    "platformdirs>=4",
+    "safetensors>=0.4.3",
+    "tqdm>=4.66",
+)
+"""To segment on a CPU. Slicer itself brings numpy, scipy, SimpleITK and Pillow."""
+
+NEVER = ("numpy", "openvino-telemetry")
+"""What these packages ask for and must not get: Slicer's own numpy stays where it is, and nobody is told what is used here."""
+
+QUESTION = (
+    "UltraLight computes with OpenVINO, which Slicer does not have yet. Install it now?\n\n"
+    "This downloads about 70 MB from PyPI ({names}) into Slicer's Python. numpy and everything else in it stay as they are; "
+    "Slicer need not be restarted."
+)
+
+DECLINED = (
+    "UltraLight cannot segment yet: its packages ({names}) are not installed. Click “Install packages”, or see the tutorial for an "
+    "installation without internet"
+)
+
+
+class Packages:
+    """Knows what is missing, asks once, and installs.
+
+    Attributes:
+        ask: shows a question and returns whether the user agrees.
+        install: installs requirements without moving `NEVER`; raises `CalledProcessError`.
+    """
+
+    def __init__(self, ask: Callable[[str], bool], install: Callable[[Sequence[str]], None]) -> None:
+        self.ask = ask
+        self.install = install
+
+    def missing(self) -> list[str]:
+        """The requirements that are not met."""
+        importlib.invalidate_caches()
+        return [need for need in NEEDED if not _is_met(need)]
+
+    def ensure(self) -> None:
+        """Install what is missing, after one question; no question where nothing is.
+
+        Raises:
+            Problem: if the user declines, or it cannot be installed.
+        """
+        missing = self.missing()
+        if not missing:
+            return
+        names = ", ".join(need.partition(">")[0] for need in missing)
+        if not self.ask(QUESTION.format(names=names)):
+            raise Problem(DECLINED.format(names=names))
+        try:
+            self.install(missing)
+        except (CalledProcessError, OSError, RuntimeError, ValueError) as error:
+            raise Problem(
+                f"Expected to install {names}, found an obstacle: {error}; check the connection and the disk's space, "
+                "or install from a folder of wheels as the tutorial says"
+            ) from error
+        if self.missing():
+            raise Problem(DECLINED.format(names=names))
+
+
+def _is_met(requirement: str) -> bool:
+    from packaging.requirements import Requirement
+
+    wanted = Requirement(requirement)
+    try:
+        return wanted.specifier.contains(importlib.metadata.version(wanted.name), prereleases=True)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
+def install_into_slicer(requirements: Sequence[str]) -> None:
+    """Install through `slicer.packaging` where Slicer has it (5.12), else through `slicer.util.pip_install`."""
+    import slicer
+
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / "constraints.txt"
+        constraints.write_text(f"numpy=={importlib.metadata.version('numpy')}\n", encoding="utf-8")
+        packaging = _slicer_packaging()
+        if packaging is not None and hasattr(packaging, "pip_ensure"):
+            packaging.pip_ensure(
+                list(requirements),
+                constraints=constraints,
+                skip_packages=list(NEVER),
+                prompt_install=False,
+                requester="UltraLight",
+            )
+            return
+        # Without their dependencies, which `NEEDED` and Slicer hold, so that nothing of Slicer's is touched.
+        slicer.util.pip_install(["--no-deps", "-c", str(constraints), *requirements])
+
+
+def _slicer_packaging() -> Any:
+    try:
+        return importlib.import_module("slicer.packaging")
+    except ImportError:
+        return None
+
+
+def ensure_torch() -> None:
+    """See to it that PyTorch is there, through Slicer's extension PyTorch, which asks the user and finds the build that fits.
+
+    Raises:
+        Problem: if it cannot be had.
+    """
+    if sys.platform == "darwin" and platform.machine() == "x86_64":
+        raise Problem(
+            "Expected PyTorch, which there is no current version of for Macs with an Intel processor; "
+            "segmenting and correcting work here, retrain on another computer from the same data folder"
+        )
+    if importlib.util.find_spec("torch") is not None:
+        return
+    try:
+        utils = importlib.import_module("PyTorchUtils")
+    except ImportError as error:
+        raise Problem(
+            "Expected PyTorch, found neither it nor Slicer's extension for it; "
+            "install the extension PyTorch in the Extensions Manager, restart Slicer and try again"
+        ) from error
+    if utils.PyTorchUtilsLogic().installTorch(askConfirmation=True) is None:
+        raise Problem("Expected PyTorch, found that it was not installed; click again and agree to install it")

@@ -1,0 +1,342 @@
+"""The panel: from a volume to labels with one click, and on to corrections."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from .core import shipped_models
+from .editor import Editor
+from .keeping import Keeping
+from .learning import Learning
+from .logic import UltraLightSegmenterLogic
+from .model_choice import ModelChoice
+from .packages import Packages, ensure_torch
+from .parameters import Checked, Scope, UltraLightSegmenterParameterNode
+from .pictures import Picture
+from .problem import Problem
+from .process import Facts, Listener
+from .scopes import arguments
+
+NOTICE = "Research use only. Not a medical device: check every result before you rely on it."
+
+POLL_MS = 25
+"""How often the processes are listened to while something is under way."""
+
+
+class Panel(VTKObservationMixin):
+    """Connects the widgets of the .ui file with the logic; keeps what is chosen in the scene.
+
+    Attributes:
+        ui: the widgets by name.
+        logic: does the work.
+        packages: installs what is missing.
+    """
+
+    def __init__(self, ui: Any, logic: UltraLightSegmenterLogic, packages: Packages, editor: Editor) -> None:
+        VTKObservationMixin.__init__(self)
+        self.ui = ui
+        self.logic = logic
+        self.packages = packages
+        self.editor = editor
+        self.models = ModelChoice(ui, self._choose_model)
+        self.keeping = Keeping(ui, logic, self._sayer(ui.keepStatus))
+        self.learning = Learning(ui, logic, self._sayer(ui.learnStatus), slicer.util.confirmYesNoDisplay)
+        self.keeping.changed = self._show_store
+        self.learning.changed = self._model_changed
+        self._choice: UltraLightSegmenterParameterNode | None = None
+        self._gui_tag: Any = None
+        self._store_of = ""
+        self._began = 0.0
+        logic.worker.log = logic.trainer.log = self.log
+        ui.noticeLabel.text = _(NOTICE)
+        self._timer = qt.QTimer()
+        self._timer.interval = POLL_MS
+        self._timer.connect("timeout()", self._poll)
+        for button, action in (
+            (ui.segmentButton, self.segment),
+            (ui.cancelButton, self.cancel),
+            (ui.installButton, self.install),
+            (ui.addModelButton, self._add_model),
+            (ui.homeButton, self._change_home),
+            (ui.storeButton, self._change_store),
+            (ui.saveButton, self._save),
+            (ui.exportButton, self._export),
+            (ui.retrainButton, self._retrain),
+            (ui.stopButton, self.learning.stop),
+            (ui.useButton, self._guarded(self.learning.use, ui.learnStatus)),
+        ):
+            button.connect("clicked(bool)", _without_argument(action))
+        self._show_packages()
+        self.models.offer(shipped_models(), "")
+
+    # ---- life
+
+    def enter(self) -> None:
+        """The module is shown: take up the scene, and get the process going so that the first click need not wait for it."""
+        self.editor.enter()
+        self.use_scene()
+        self._show_packages()
+        if not self.packages.missing():
+            self._try(lambda: self.logic.list_models(Listener(self._show_models, self._say)))
+
+    def exit(self) -> None:
+        """Another module is shown; what is under way goes on."""
+        self.editor.exit()
+        self._let_go()
+
+    def use_scene(self) -> None:
+        """Show and observe the scene's parameters."""
+        self._let_go()
+        self.editor.attach()
+        choice = self.logic.getParameterNode()
+        if not choice.volume:
+            choice.volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+        if not choice.model and self.models.model:
+            choice.model = self.models.model["id"]
+        self._choice = choice
+        self._gui_tag = choice.connectGui(self.ui)
+        self.addObserver(choice, vtk.vtkCommand.ModifiedEvent, self._adapt)
+        self._adapt()
+
+    def leave_scene(self) -> None:
+        """The scene is about to be closed."""
+        self._let_go()
+        self.editor.detach()
+
+    def close(self) -> None:
+        """Stop everything and let go of the scene."""
+        self._timer.stop()
+        self._let_go()
+        self.editor.detach()
+        self.logic.close()
+        self.removeObservers()
+
+    def _let_go(self) -> None:
+        if self._choice is not None:
+            self._choice.disconnectGui(self._gui_tag)
+            self.removeObserver(self._choice, vtk.vtkCommand.ModifiedEvent, self._adapt)
+            self._choice = None
+
+    # ---- segmenting
+
+    def segment(self) -> None:
+        """Segment what is chosen; what stands in the way is told to the user."""
+        self._try(self._begin)
+
+    def _begin(self) -> None:
+        choice, model = self._chosen()
+        self.packages.ensure()
+        self._show_packages()
+        if choice.device in ("cuda", "mps"):
+            ensure_torch()
+        options = {"device": choice.device, "step": round(choice.step, 3), "nan_fill": choice.fillValue if choice.fillMissing else None}
+
+        def scope(picture: Picture) -> Facts:
+            return arguments(picture, choice, spatial_dims=model["spatial_dims"])
+
+        self._began = time.perf_counter()
+        listener = Listener(self._segmented, self._failed, self._progressed)
+        self.logic.segment(choice.volume, listener, model=model["id"], scope=scope, **options)
+        self._say(f"Starting on {choice.volume.GetName()} with {model['id']}…")
+        self._set_running(True)
+
+    def cancel(self) -> None:
+        """Stop; it ends within one window."""
+        self.logic.cancel()
+        self.ui.cancelButton.enabled = False
+        self._say("Cancelling…")
+
+    def install(self) -> None:
+        """Install what is missing, after a question."""
+        self._try(self._install)
+
+    def _install(self) -> None:
+        self.packages.ensure()
+        self._show_packages()
+        self._say("Installed; click Segment")
+        self.logic.list_models(Listener(self._show_models, self._say))
+
+    def _progressed(self, event: Facts) -> None:
+        if not self.ui.cancelButton.enabled:
+            return
+        is_counted = event["total"] > 1
+        # Qt shows a bar from 0 to 0 as busy.
+        self.ui.progressBar.maximum = event["total"] if is_counted else 0
+        self.ui.progressBar.value = event["done"] if is_counted else 0
+        self.ui.statusLabel.text = f"{event['stage']}: {event['done']} of {event['total']}" if is_counted else f"{event['stage']}…"
+
+    def _segmented(self, answer: Facts) -> None:
+        self._set_running(False)
+        seconds = time.perf_counter() - self._began
+        notes = [f"Done in {seconds:.1f} s: {answer['node'].GetName()}"]
+        if answer["is_empty"]:
+            notes.append("Nothing was found. Is the model made for this kind of image?")
+        self._say(". ".join(notes))
+        if self._choice is not None:
+            self._choice.segmentation = answer["node"]
+
+    def _failed(self, sentence: str) -> None:
+        self._set_running(False)
+        self._say(sentence or "Cancelled; nothing was added")
+
+    def _set_running(self, is_running: bool) -> None:
+        self.ui.segmentButton.enabled = not is_running
+        self.ui.cancelButton.enabled = is_running
+        self.ui.progressBar.maximum = 0 if is_running else 1
+        self.ui.progressBar.value = 0
+
+    # ---- models, stores, versions
+
+    def _show_models(self, facts: Facts) -> None:
+        self.ui.homeText.text = facts["home"]
+        self.models.offer(facts["models"], self._choice.model if self._choice is not None else "")
+        self._show_store()
+
+    def _choose_model(self, model: str) -> None:
+        if self._choice is not None and self._choice.model != model:
+            self._choice.model = model
+
+    def _model_changed(self, model: str) -> None:
+        """Another version came into use: list the models anew, and choose it."""
+        if self._choice is not None:
+            self._choice.model = model
+        self._try(lambda: self.logic.list_models(Listener(self._show_models, self._say)))
+
+    def _show_store(self) -> None:
+        model = self.models.model
+        if model is None or self.packages.missing():
+            return
+        self._store_of = model["name"]
+
+        def show(facts: Facts) -> None:
+            self.keeping.show(facts)
+            self.learning.show(facts)
+
+        self._try(
+            lambda: self.logic.describe_store(model["id"], Listener(show, self._say), folder=self.keeping.folder_for(model["id"])),
+            self.ui.keepStatus,
+        )
+
+    def _add_model(self) -> None:
+        folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Add a model folder"))
+        if folder:
+            self._try(lambda: self.logic.install_model(folder, Listener(lambda facts: self._model_changed(facts["id"]), self._say)))
+
+    def _change_home(self) -> None:
+        folder = qt.QFileDialog.getExistingDirectory(
+            slicer.util.mainWindow(), _("Folder for models and corrections"), self.ui.homeText.text
+        )
+        if folder:
+            os.environ["ULTRALIGHT_HOME"] = folder
+            # It is told of the folder when it starts.
+            self.logic.worker.stop()
+            self._try(lambda: self.logic.list_models(Listener(self._show_models, self._say)))
+
+    def _change_store(self) -> None:
+        folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Store of corrections"), self.keeping.store)
+        if folder and self.models.model:
+            self.keeping.choose_store(self.models.model["id"], folder)
+            self._show_store()
+
+    def _save(self) -> None:
+        def save() -> None:
+            choice, model = self._chosen()
+            self.packages.ensure()
+            self.keeping.save(choice, model)
+
+        self._try(save, self.ui.keepStatus)
+
+    def _export(self) -> None:
+        folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Export into a new or empty folder"))
+        if folder:
+            self._try(lambda: self.keeping.export(folder), self.ui.keepStatus)
+
+    def _retrain(self) -> None:
+        def retrain() -> None:
+            choice, model = self._chosen()
+            self.packages.ensure()
+            ensure_torch()
+            self.learning.retrain(self.keeping.store, model["id"], minutes=choice.minutes)
+
+        self._try(retrain, self.ui.learnStatus)
+
+    # ---- showing
+
+    def log(self, line: str) -> None:
+        """Add a line to the log."""
+        self.ui.logText.appendPlainText(f"{time.strftime('%H:%M:%S')}  {line}")
+
+    def _adapt(self, *_: object) -> None:
+        """Show what makes sense for what is chosen."""
+        choice = self._choice
+        if choice is None:
+            return
+        if self.models.model is None or choice.model != self.models.model["id"]:
+            self.models.choose(choice.model)
+        model = self.models.model
+        is_sliced = model is not None and model["spatial_dims"] == 2
+        shows_view = choice.scope is Scope.SLICE or is_sliced or choice.checked is Checked.SLICE
+        shows_roi = choice.scope is Scope.ROI or choice.checked is Checked.ROI
+        for widget, is_shown in (
+            (self.ui.viewLabel, shows_view),
+            (self.ui.viewSelector, shows_view),
+            (self.ui.roiLabel, shows_roi),
+            (self.ui.roiSelector, shows_roi),
+        ):
+            widget.visible = is_shown
+        self.editor.show(choice.segmentation)
+        if model is not None and model["name"] != self._store_of and self.logic.worker.is_running:
+            self._show_store()
+
+    def _show_packages(self) -> None:
+        missing = [need.partition(">")[0] for need in self.packages.missing()]
+        self.ui.installFrame.visible = bool(missing)
+        self.ui.installLabel.text = f"Before the first segmentation Slicer needs packages: {', '.join(missing)}." if missing else ""
+
+    def _chosen(self) -> tuple[Any, Facts]:
+        if self._choice is None:
+            raise Problem("Expected an open scene, found none; open the module again")
+        if self.models.model is None:
+            raise Problem("Expected a model, found none; add a model folder with “Add…”")
+        return self._choice, self.models.model
+
+    def _say(self, text: str) -> None:
+        self._sayer(self.ui.statusLabel)(text)
+
+    def _sayer(self, label: Any) -> Callable[[str], None]:
+        def say(text: str) -> None:
+            label.text = text
+            self.log(text)
+
+        return say
+
+    def _try(self, action: Callable[[], None], label: Any = None) -> None:
+        """Do something that may be impossible, and then say why; listen to the processes from now on."""
+        try:
+            action()
+        except Problem as problem:
+            self._sayer(label or self.ui.statusLabel)(str(problem))
+        if self.logic.is_waiting:
+            self._timer.start()
+
+    def _guarded(self, action: Callable[[], None], label: Any) -> Callable[[], None]:
+        return lambda: self._try(action, label)
+
+    def _poll(self) -> None:
+        self.logic.poll()
+        if not self.logic.is_waiting:
+            self._timer.stop()
+
+
+def _without_argument(action: Callable[[], None]) -> Callable[..., None]:
+    """A slot that drops what Qt says of the button."""
+    return lambda *arguments: action()

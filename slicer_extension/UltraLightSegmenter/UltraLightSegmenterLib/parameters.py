@@ -1,0 +1,71 @@
+"""What a user has chosen; it is kept in the scene and saved with it."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
+
+VIEWS = ["Red", "Yellow", "Green"]
+DEVICES = ["auto", "cpu", "cuda", "mps"]
+
+
+class Scope(Enum):
+    """What of the volume is segmented."""
+
+    VOLUME = "Whole volume"
+    SLICE = "Current slice"
+    ROI = "Region (ROI)"
+
+    def label(self) -> str:
+        """What the combo box shows."""
+        return self.value
+
+
+class Checked(Enum):
+    """What of a correction a person has looked at; the rest never counts as truth."""
+
+    ALL = "Everything"
+    SLICE = "The slice in the view"
+    ROI = "The region (ROI)"
+
+    def label(self) -> str:
+        """What the combo box shows."""
+        return self.value
+
+
+@parameterNodeWrapper
+class UltraLightSegmenterParameterNode:
+    """The module's parameters.
+
+    Attributes:
+        volume: to be segmented.
+        model: NAME@VERSION, or "".
+        scope: how much of the volume.
+        view: the slice view that is meant by a slice; with a 2D model also the direction in which a volume is cut.
+        roi: the region that is meant.
+        segmentation: that is being corrected.
+        device: where to compute.
+        step: distance of neighbouring windows as a share of a window.
+        fillMissing: whether missing voxels are filled in.
+        fillValue: with what.
+        checked: what of the correction was looked at.
+        isRight: a person says that there is nothing to correct.
+        minutes: that a retraining may take.
+    """
+
+    volume: vtkMRMLScalarVolumeNode
+    model: str = ""
+    scope: Scope = Scope.VOLUME
+    view: Annotated[str, Choice(VIEWS)] = "Red"
+    roi: vtkMRMLMarkupsROINode
+    segmentation: vtkMRMLSegmentationNode
+    device: Annotated[str, Choice(DEVICES)] = "auto"
+    step: Annotated[float, WithinRange(0.1, 1.0)] = 0.5
+    fillMissing: bool = False
+    fillValue: float = 0.0
+    checked: Checked = Checked.ALL
+    isRight: bool = False
+    minutes: Annotated[float, WithinRange(1, 1440)] = 20
