@@ -4,19 +4,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from magicgui.widgets import PushButton
 from napari.layers import Labels
 from napari.qt.threading import WorkerBase
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractItemView, QHBoxLayout, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
-from ultralightunet.models import LabelClass
+from ultralightunet.errors import InputError
+from ultralightunet.models import LabelClass, Model
 from ultralightunet.volume import Segmentation
 
 from ._grid import KEY
-from ._layers import attributes_of, classes_of, segmentation_of
+from ._layers import attributes_of, classes_of, segmentation_of, show_classes
+from ._new_class import NewClass
 from ._worker import show_failure
 
 PAUSE_MS = 300
@@ -29,11 +34,16 @@ class ClassTable(QWidget):
     """Shows the labels layer that is selected in the viewer, as long as this plugin made it.
 
     Clicking a row selects that label for napari's brush. Amounts follow what is painted; they are counted on another thread.
+
+    Attributes:
+        add: the button for a new class.
+        adopt: the button that gives labels from elsewhere the classes of the chosen model.
     """
 
-    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, viewer: Any, model: Callable[[], Model | None], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
+        self._model = model
         self._layer: Any = None
         self._point: tuple[float, ...] = ()
         self._counter: _Counter | None = None
@@ -44,6 +54,15 @@ class ClassTable(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._title)
         layout.addWidget(self._table)
+        self.add = PushButton(text="New class…", tooltip="Add a class to these labels; when it is retrained, the model learns it, too.")
+        self.adopt = PushButton(text="Use the model's classes", tooltip="Let these labels have the classes of the chosen model.")
+        self.add.changed.connect(self._ask_for_class)
+        self.adopt.changed.connect(self.use_classes_of_model)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(self.adopt.native)
+        row.addWidget(self.add.native)
+        layout.addLayout(row)
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(PAUSE_MS)
@@ -73,6 +92,7 @@ class ClassTable(QWidget):
         self._layer = layer
         self._follow_events(connect=True)
         self._table.setVisible(layer is not None)
+        self.add.native.setVisible(layer is not None)
         if layer is None:
             self._title.setText("Segment an image, or select labels made here, to see their classes.")
             self._fill((), {})
@@ -82,6 +102,24 @@ class ClassTable(QWidget):
         self._fill(classes_of(layer.metadata[KEY]), None)
         self._select_row()
         self._count()
+
+    def add_class(self, new: LabelClass) -> None:
+        """Add a class to the labels that are shown, and select it for painting."""
+        if self._layer is None:
+            return
+        if new.index > np.iinfo(self._layer.data.dtype).max:
+            show_failure(InputError(f"expected at most {new.index - 1} classes in these labels, found one more; convert them to int32"))
+            return
+        show_classes(self._layer, (*classes_of(self._layer.metadata[KEY]), new))
+        self._layer.selected_label = new.index
+        self.show_layer(self._layer)
+
+    def use_classes_of_model(self) -> None:
+        """Give the selected labels, which come from elsewhere, the classes of the chosen model."""
+        layer, model = self._viewer.layers.selection.active, self._model()
+        if isinstance(layer, Labels) and model is not None:
+            show_classes(layer, model.classes)
+            self._follow_selection()
 
     def close_down(self) -> None:
         """Let go of the viewer, whose events outlive this widget."""
@@ -105,6 +143,7 @@ class ClassTable(QWidget):
     def _follow_selection(self, event: Any = None) -> None:
         layer = self._viewer.layers.selection.active
         is_ours = isinstance(layer, Labels) and "classes" in layer.metadata.get(KEY, {})
+        self.adopt.native.setVisible(isinstance(layer, Labels) and not is_ours)
         if is_ours and layer is not self._layer:
             self.show_layer(layer)
 
@@ -187,6 +226,13 @@ class ClassTable(QWidget):
         item = self._table.item(row, column)
         assert item is not None
         return item
+
+    def _ask_for_class(self) -> None:
+        if self._layer is None:
+            return
+        asked = NewClass(classes_of(self._layer.metadata[KEY]), self)
+        if asked.exec():
+            self.add_class(asked.label_class)
 
     def _use_row(self, row: int, *_: int) -> None:
         if self._layer is None or row < 0:

@@ -17,6 +17,7 @@ from ultralightunet.models import LabelClass
 from ultralightunet.volume import Affine, Segmentation, Volume
 
 from ._grid import KEY, Grid, LayerData
+from ._packed import digest, pack
 
 OTHER_COLOR = (0.6, 0.6, 0.6, 1.0)
 """Of labels that the model does not know, such as those that a user adds."""
@@ -33,6 +34,7 @@ class Picture:
         rgb: whether the last axis holds colours.
         grid: the image's voxels.
         placement: napari's arguments that put labels where the image is.
+        layer_id: of the layer, which may be renamed.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Picture:
     rgb: bool
     grid: Grid
     placement: Mapping[str, Any]
+    layer_id: str = ""
 
     @classmethod
     def of(cls, layer: Any, point: Sequence[float] = (), units: Sequence[Any] | None = None) -> Picture:
@@ -58,14 +61,11 @@ class Picture:
         if layer.ndim < 2:
             raise InputError(f"expected an image layer with two or three axes, found {layer.ndim} in {layer.name}; choose another layer")
         shape = tuple(int(n) for n in data.shape[: layer.ndim])
-        grid = Grid.from_metadata(layer.metadata, shape)
-        if grid is None:
-            dims = 2 if layer.rgb or layer.ndim == 2 else 3
-            grid = foreign_grid(shape[-dims:], _matrix(layer)[-dims - 1 :, -dims - 1 :], layer.units[-dims:])
+        grid = grid_of(layer)
         dims = len(grid.shape)
         at = position(layer, point, units)
         index = tuple(int(np.clip(round(at[axis]), 0, shape[axis] - 1)) for axis in range(layer.ndim - dims))
-        return cls(layer.name, data, index, layer.rgb, grid, _placement(layer, index))
+        return cls(layer.name, data, index, layer.rgb, grid, _placement(layer, index), str(layer.unique_id))
 
     def volume(self) -> Volume:
         """The image on its own grid; reads or computes what is not in memory yet, so keep it off the GUI's thread."""
@@ -77,7 +77,7 @@ class Picture:
         return Volume(self.grid.to_native(shown), self.grid.affine, channels, self.grid.has_spacing, self.grid.source)
 
     def labels_layer(self, segmentation: Segmentation, *, name: str) -> LayerData:
-        """A Labels layer that lies on the image."""
+        """A Labels layer that lies on the image, and remembers what was predicted."""
         shown = self.grid.to_shown(segmentation.labels)
         # Axes of length one put the labels of a time point at that time, not over the whole series.
         data = np.array(shown[(np.newaxis,) * len(self.index)], order="C")
@@ -87,7 +87,10 @@ class Picture:
             "model": segmentation.model,
             "facts": dict(segmentation.facts),
             "image": self.name,
+            "image_id": self.layer_id,
             "index": list(self.index),
+            "prediction": pack(segmentation.labels),
+            "saved": digest(data),
         }
         arguments = {
             **self.placement,
@@ -113,7 +116,7 @@ def segmentation_of(data: Any, attributes: Mapping[str, Any], others: Iterable[A
     """
     array = np.asarray(data)
     while array.ndim > 2 and array.shape[0] == 1 and KEY in attributes.get("metadata", {}):
-        if array.ndim == len(attributes["metadata"][KEY]["shape"]):
+        if array.ndim == len(attributes["metadata"][KEY].get("shape", array.shape)):
             break
         array = array[0]
     grid = Grid.from_metadata(attributes.get("metadata", {}), array.shape) or _covered_grid(array.shape, attributes, others)
@@ -152,6 +155,18 @@ def classes_of(facts: Mapping[str, Any]) -> tuple[LabelClass, ...]:
     return tuple(LabelClass(c["index"], c["name"], tuple(c["color"]), c["snomed"]) for c in facts.get("classes", ()))
 
 
+def with_classes(facts: Mapping[str, Any], classes: Sequence[LabelClass]) -> dict[str, Any]:
+    """The facts of a Labels layer, with other classes."""
+    return {**facts, "classes": [asdict(c) for c in classes]}
+
+
+def show_classes(layer: Any, classes: Sequence[LabelClass]) -> None:
+    """Let a Labels layer have these classes, in their colours."""
+    layer.metadata = {**layer.metadata, KEY: with_classes(layer.metadata.get(KEY, {}), classes)}
+    layer.colormap = class_colors(classes)
+    layer.features = {"index": [c.index for c in classes], "class": [c.name for c in classes]}
+
+
 def class_colors(classes: Iterable[LabelClass]) -> dict[int | None, tuple[float, ...]]:
     """Colours by label for napari's direct colour map; None stands for every other label."""
     colors: dict[int | None, tuple[float, ...]] = {None: OTHER_COLOR, 0: (0.0, 0.0, 0.0, 0.0)}
@@ -159,6 +174,21 @@ def class_colors(classes: Iterable[LabelClass]) -> dict[int | None, tuple[float,
         if c.index:
             colors[c.index] = (*(value / 255 for value in c.color), 1.0)
     return colors
+
+
+def grid_of(layer: Any) -> Grid:
+    """The voxels of an Image or Labels layer, those of one time point if it has several.
+
+    Raises:
+        InputError: if the layer's transform is singular.
+    """
+    data = layer.data[0] if layer.multiscale else layer.data
+    shape = tuple(int(n) for n in data.shape[: layer.ndim])
+    grid = Grid.from_metadata(layer.metadata, shape)
+    if grid is not None:
+        return grid
+    dims = 2 if getattr(layer, "rgb", False) or layer.ndim == 2 else 3
+    return foreign_grid(shape[-dims:], world_matrix(layer)[-dims - 1 :, -dims - 1 :], layer.units[-dims:])
 
 
 def foreign_grid(shape: tuple[int, ...], matrix: NDArray[np.float64], units: Sequence[Any] | None) -> Grid:
@@ -203,7 +233,7 @@ def _millimetres(units: Sequence[Any] | None, dims: int) -> list[float | None]:
     return [float((1 * unit).to("mm").magnitude) if unit.is_compatible_with("mm") else None for unit in units[-dims:]]
 
 
-def _matrix(layer: Any) -> NDArray[np.float64]:
+def world_matrix(layer: Any) -> NDArray[np.float64]:
     """Affine of the layer: index to napari's world, both along all its axes."""
     n = layer.ndim
     matrix = np.eye(n + 1)
@@ -217,20 +247,23 @@ def _matrix(layer: Any) -> NDArray[np.float64]:
 
 
 def _matrix_of_attributes(attributes: Mapping[str, Any], ndim: int) -> NDArray[np.float64]:
-    """As `_matrix`, from the attributes that a writer is given."""
+    """As `world_matrix`, from the attributes that a writer is given."""
     known = {key: attributes[key] for key in ("scale", "translate", "rotate", "shear", "affine") if attributes.get(key) is not None}
-    return _matrix(Labels(np.zeros((1,) * ndim, np.uint8), **known))
+    return world_matrix(Labels(np.zeros((1,) * ndim, np.uint8), **known))
 
 
 def _placement(layer: Any, index: tuple[int, ...]) -> dict[str, Any]:
     n = layer.ndim
-    matrix = _matrix(layer)
+    matrix = world_matrix(layer)
     matrix[:n, n] += matrix[:n, : len(index)] @ np.array(index, dtype=np.float64)
     diagonal = np.diag(matrix)[:n]
     placement: dict[str, Any] = {"units": layer.units, "axis_labels": layer.axis_labels}
     if np.allclose(matrix[:n, :n], np.diag(diagonal), atol=1e-9) and (diagonal > 0).all():
         return {**placement, "scale": diagonal, "translate": matrix[:n, n]}
-    return {**placement, "affine": matrix}
+    # napari's brush takes voxels to be as large as the scale says, whatever the affine does.
+    sizes = np.sqrt((matrix[:n, :n] ** 2).sum(0))
+    matrix[:n, :n] /= sizes
+    return {**placement, "scale": sizes, "affine": matrix}
 
 
 def _covered_grid(shape: tuple[int, ...], attributes: Mapping[str, Any], others: Iterable[Any]) -> Grid | None:
@@ -239,6 +272,6 @@ def _covered_grid(shape: tuple[int, ...], attributes: Mapping[str, Any], others:
     for layer in others:
         if KEY not in layer.metadata or tuple(layer.data.shape[: layer.ndim])[-len(shape) :] != shape:
             continue
-        if np.allclose(_matrix(layer)[-len(shape) - 1 :, -len(shape) - 1 :], matrix, atol=1e-4):
+        if np.allclose(world_matrix(layer)[-len(shape) - 1 :, -len(shape) - 1 :], matrix, atol=1e-4):
             return Grid.from_metadata(layer.metadata, shape)
     return None

@@ -11,13 +11,16 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidge
 
 from ultralightunet.errors import UltraLightError
 from ultralightunet.home import home
-from ultralightunet.models import Model, install_model, list_models
+from ultralightunet.models import Model, install_model, list_models, set_current
+from ultralightunet.models.registry import current_of
 
 from ._worker import show_failure
 
 
 class ModelChoice(QWidget):
     """A combo box of the models, a button that adds one, and a card that says what the chosen one is for.
+
+    Of a model with several versions the one in use is listed; the dock's last part goes from one to another.
 
     Attributes:
         combo: the combo box; its value is the model's folder, as text.
@@ -52,15 +55,24 @@ class ModelChoice(QWidget):
         return self._models.get(self.combo.value or "")
 
     def reload(self) -> None:
-        """List the shipped and installed models anew."""
-        self._models = {str(model.folder): model for model in list_models()}
+        """List the shipped and installed models anew; the chosen one stays, in the version that is in use now."""
+        chosen = self.model.name if self.model is not None else ""
+        by_name: dict[str, list[Model]] = {}
+        for model in list_models():
+            by_name.setdefault(model.name, []).append(model)
+        current = [current_of(models) for models in by_name.values()]
+        self._models = {str(model.folder): model for model in current}
         self.combo.reset_choices()
+        again = next((folder for folder, model in self._models.items() if model.name == chosen), None)
+        if again is not None:
+            self.combo.value = again
         self._show_card()
 
     def add_folder(self, folder: Path) -> None:
         """Copy a model folder to the user's models and choose it; a folder that holds no usable model is told to the user."""
         try:
             model = install_model(folder)
+            set_current(model.name, model.version)
         except UltraLightError as error:
             show_failure(error)
             return
@@ -73,8 +85,7 @@ class ModelChoice(QWidget):
         self.reload()
 
     def _choices(self, *_: object) -> list[tuple[str, str]]:
-        names = [model.name for model in self._models.values()]
-        return [(model.name if names.count(model.name) == 1 else model.id, folder) for folder, model in self._models.items()]
+        return [(model.name, folder) for folder, model in self._models.items()]
 
     def _ask_for_folder(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Add a model folder", str(Path.home()))

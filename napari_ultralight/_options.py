@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, PushButton
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from ultralightunet.home import home
 
+from ._fold import Fold
 
-class Options(QWidget):
+
+class Options(Fold):
     """A fold of options with sensible defaults.
 
     Signals: `home_chosen(Path)` when the user chose another data folder.
@@ -30,7 +32,7 @@ class Options(QWidget):
     home_chosen = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__("Options", "Device, overlap of windows, missing voxels, data folder.", parent)
         self.device = ComboBox(
             choices=available_devices(), tooltip="Where to compute. “auto” is the processor, which this network is made for."
         )
@@ -62,25 +64,13 @@ class Options(QWidget):
         folder_row.setContentsMargins(0, 0, 0, 0)
         folder_row.addWidget(self._home, 1)
         folder_row.addWidget(change.native)
-        self._content = QWidget()
-        form = QFormLayout(self._content)
+        form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Device", self.device.native)
         form.addRow("Window step", self.step.native)
         form.addRow(missing)
         form.addRow("Data folder", folder)
-        self._fold = QToolButton()
-        self._fold.setText("Options")
-        self._fold.setToolTip("Device, overlap of windows, missing voxels, data folder.")
-        self._fold.setCheckable(True)
-        self._fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._fold.setArrowType(Qt.ArrowType.RightArrow)
-        self._fold.toggled.connect(self._unfold)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._fold)
-        layout.addWidget(self._content)
-        self._content.hide()
+        self.body.addLayout(form)
         self._show_home()
 
     def arguments(self) -> dict[str, Any]:
@@ -90,14 +80,6 @@ class Options(QWidget):
             "step": round(self.step.value, 3),
             "nan_fill": self.fill_value.value if self.fill.value else None,
         }
-
-    def expand(self) -> None:
-        """Unfold."""
-        self._fold.setChecked(True)
-
-    def _unfold(self, is_open: bool) -> None:
-        self._fold.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
-        self._content.setVisible(is_open)
 
     def _ask_for_home(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Folder for models and caches", str(home()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 
 from magicgui.widgets import ProgressBar, PushButton
 from qtpy.QtCore import Signal
@@ -12,14 +13,15 @@ from ultralightunet.events import Progress
 from ultralightunet.session import Request, Session
 from ultralightunet.volume import Segmentation
 
+from ._grid import LayerData
+from ._job import Job
 from ._layers import Picture
-from ._worker import SegmentWorker, show_failure
 
 
 class RunBar(QWidget):
     """Two buttons and a progress bar; runs one segmentation at a time and is ready for the next whatever became of it.
 
-    Signals: `requested()` when the user wants to segment; `segmented(Picture, Segmentation)` when that is done.
+    Signals: `requested()` when the user wants to segment; `segmented(Segmentation, LayerData)` when that is done.
 
     Attributes:
         segment: the button that starts.
@@ -33,8 +35,12 @@ class RunBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = Session()
-        self._worker: SegmentWorker | None = None
-        self._picture: Picture | None = None
+        self._job = Job(self)
+        self._job.progressed.connect(self._show_progress)
+        self._job.returned.connect(self._returned)
+        # napari's notification shows a long sentence cut short, and goes away.
+        self._job.failed.connect(self.say)
+        self._job.ended.connect(self._ended)
         self._began = 0.0
         self.segment = PushButton(
             text="Segment", tooltip="Label the chosen image with the chosen model; makes a new labels layer (Ctrl+Shift+G)."
@@ -62,7 +68,7 @@ class RunBar(QWidget):
     @property
     def is_running(self) -> bool:
         """Whether a segmentation is under way."""
-        return self._worker is not None
+        return self._job.is_running
 
     @property
     def status(self) -> str:
@@ -71,31 +77,24 @@ class RunBar(QWidget):
 
     def start(self, picture: Picture, request: Request) -> None:
         """Segment `picture` on another thread; does nothing while another segmentation is under way."""
-        if self._worker is not None:
+        if self._job.is_running:
             return
-        self._picture = picture
         self._began = time.perf_counter()
-        self._worker = SegmentWorker(self._session, picture, request)
-        self._worker.progressed.connect(self._show_progress)
-        self._worker.returned.connect(self._returned)
-        self._worker.errored.connect(self._errored)
-        self._worker.finished.connect(self._finished)
         self.segment.enabled = False
         self.cancel.enabled = True
         self._show_progress(Progress("Starting", 0, 1))
-        self._worker.start()
+        self._job.start(lambda: _segmenting(self._session, picture, request))
 
     def stop(self) -> None:
         """Cancel what is under way; it ends within one window."""
-        if self._worker is not None:
-            self._worker.quit()
+        if self._job.is_running:
+            self._job.stop()
             self.cancel.enabled = False
             self._status.setText("Cancelling…")
 
     def abandon(self) -> None:
         """Cancel when the widget is gone: touches nothing of Qt's."""
-        if self._worker is not None:
-            self._worker.quit()
+        self._job.stop()
 
     def say(self, text: str) -> None:
         """Show a line beneath the bar."""
@@ -105,32 +104,31 @@ class RunBar(QWidget):
         self.requested.emit()
 
     def _show_progress(self, event: Progress) -> None:
-        if self._worker is None or self._worker.abort_requested:
-            return
         is_counted = event.total > 1
         # Qt shows a bar from 0 to 0 as busy.
         self.progress.max = event.total if is_counted else 0
         self.progress.value = event.done if is_counted else 0
         self._status.setText(f"{event.stage}: {event.done} of {event.total}" if is_counted else f"{event.stage}…")
 
-    def _returned(self, segmentation: Segmentation | None) -> None:
-        if segmentation is None:
-            return
+    def _returned(self, result: tuple[Segmentation, LayerData]) -> None:
+        facts = result[0].facts
         seconds = time.perf_counter() - self._began
-        where = {"openvino": "OpenVINO", "torch": "PyTorch"}.get(segmentation.facts.get("engine", ""), "")
-        self._status.setText(f"Done in {seconds:.1f} s ({where}, {str(segmentation.facts.get('device', '')).upper()})")
-        self.segmented.emit(self._picture, segmentation)
+        where = {"openvino": "OpenVINO", "torch": "PyTorch"}.get(facts.get("engine", ""), "")
+        self._status.setText(f"Done in {seconds:.1f} s ({where}, {str(facts.get('device', '')).upper()})")
+        self.segmented.emit(*result)
 
-    def _errored(self, error: Exception) -> None:
-        # napari's notification shows a long sentence cut short, and goes away.
-        self._status.setText(show_failure(error))
-
-    def _finished(self) -> None:
-        if self._worker is not None and self._worker.abort_requested:
+    def _ended(self, was_cancelled: bool) -> None:
+        if was_cancelled:
             self._status.setText("Cancelled")
-        self._worker = None
-        self._picture = None
         self.segment.enabled = True
         self.cancel.enabled = False
         self.progress.max = 1
         self.progress.value = 0
+
+
+def _segmenting(session: Session, picture: Picture, request: Request) -> Generator[Progress, None, tuple[Segmentation, LayerData]]:
+    """Labels, and the layer that shows them."""
+    yield Progress("Loading", 0, 1)
+    segmentation = yield from session.segment(picture.volume(), request)
+    name = " ".join((picture.name, *(f"t={index}" for index in picture.index)))
+    return segmentation, picture.labels_layer(segmentation, name=f"{name} - {request.model.name}")

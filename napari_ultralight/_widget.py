@@ -4,24 +4,36 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from napari import Viewer
 from napari.layers import Layer
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QFormLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from ultralightunet.errors import InputError, UltraLightError
 from ultralightunet.session import Request
 from ultralightunet.volume import Segmentation
 
+from ._active_labels import ActiveLabels
 from ._class_table import ClassTable
+from ._closing import Closing
+from ._correct import KEYS as TOOL_KEYS
+from ._correct import Correct
+from ._fold import Fold
+from ._grid import LayerData
 from ._image_choice import ImageChoice
+from ._improve import Improve
 from ._layers import Picture
 from ._model_choice import ModelChoice
 from ._options import Options
+from ._recovery import Recovery
 from ._run_bar import RunBar
+from ._save import SAVE_KEY, Save
 from ._scope import ScopeChoice
+from ._stores import Stores
+from ._unsaved import Unsaved
 from ._worker import show_failure
 
 NOTICE = "Research use only. Not a medical device: check every result before you rely on it."
@@ -32,7 +44,9 @@ MINIMUM_WIDTH = 360
 STYLE = """
 QLabel#notice { border-left: 3px solid #ffb300; padding: 4px 6px; }
 QLabel#card { padding: 2px 4px; }
-QPushButton#segment { font-weight: bold; padding: 6px; }
+QPushButton#segment, QPushButton#primary { font-weight: bold; padding: 6px; }
+QToolButton#fold { font-weight: bold; border: none; padding: 3px 2px; }
+QFrame#recovery { border: 1px solid #ffb300; border-radius: 3px; }
 """
 
 SEGMENT_KEY = "Control-Shift-G"
@@ -41,7 +55,7 @@ BOX_KEY = "Control-Shift-B"
 
 
 class UltraLightWidget(QScrollArea):
-    """Choose an image and a model, click Segment, correct the labels with napari's brush.
+    """Choose an image and a model, click Segment, correct the labels, save them, and let the model learn from them.
 
     Attributes:
         image: which image layer.
@@ -50,6 +64,11 @@ class UltraLightWidget(QScrollArea):
         options: device and the like.
         run: buttons and progress.
         table: the classes of the labels in use.
+        correct: tools.
+        save: saving and exporting.
+        improve: retraining and versions.
+        unsaved: what is not saved yet.
+        recovery: what was not saved last time.
     """
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
@@ -62,15 +81,28 @@ class UltraLightWidget(QScrollArea):
         self.scope = ScopeChoice(viewer)
         self.options = Options()
         self.run = RunBar()
-        self.table = ClassTable(viewer)
+        self.table = ClassTable(viewer, lambda: self.model.model)
+        self.unsaved = Unsaved(viewer, self)
+        self.recovery = Recovery(viewer, self.unsaved)
+        self._active = ActiveLabels(viewer, self)
+        self._stores = Stores(self)
+        self.correct = Correct(viewer, self._active)
+        self.save = Save(viewer, self._active, self._stores, image=lambda: self.image.layer, model=lambda: self.model.model)
+        self.improve = Improve(self._stores, lambda: self.model.model)
         self._lay_out()
         self.image.widget.changed.connect(self._adapt)
         self.model.combo.changed.connect(self._adapt)
         self.run.requested.connect(self.segment)
         self.run.segmented.connect(self._add_labels)
         self.options.home_chosen.connect(self.model.use_home)
+        self.unsaved.changed.connect(self._mark_unsaved)
+        self.save.saved.connect(self._note_saved)
+        self.improve.learned.connect(self.model.reload)
+        for fold in self._folds:
+            fold.opened.connect(partial(self._show_fold, fold))
         self._bind_keys()
         self._adapt()
+        self._closing = Closing(self._viewer, self.unsaved, self._offer_to_save, self)
         # Qt destroys this widget with its window; napari's events and a running segmentation know nothing of that.
         self._farewell = _Farewell(self)
         self.destroyed.connect(self._farewell)
@@ -80,6 +112,7 @@ class UltraLightWidget(QScrollArea):
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange and self.parentWidget() is None:
             self._farewell()
+            self._closing.dock_closed()
 
     def segment(self) -> None:
         """Segment what is chosen; the labels arrive as a new layer. What stands in the way is told to the user."""
@@ -101,9 +134,8 @@ class UltraLightWidget(QScrollArea):
         picture = Picture.of(layer, self._viewer.dims.point, self._viewer.dims.units)
         return picture, Request(model, **self.scope.selection(picture), **self.options.arguments())
 
-    def _add_labels(self, picture: Picture, segmentation: Segmentation) -> None:
-        name = " ".join((picture.name, *(f"t={index}" for index in picture.index)))
-        layer = Layer.create(*picture.labels_layer(segmentation, name=f"{name} - {segmentation.model.partition('@')[0]}"))
+    def _add_labels(self, segmentation: Segmentation, layer_data: LayerData) -> None:
+        layer = Layer.create(*layer_data)
         layer.brush_size = 5
         # napari gives the layer another name where there is one of this name: nothing is replaced.
         self._viewer.add_layer(layer)
@@ -115,10 +147,40 @@ class UltraLightWidget(QScrollArea):
 
     def _adapt(self, *_: object) -> None:
         self.scope.adapt(self.image.layer, self.model.model)
+        self.save.show_model()
+        self.improve.show_model()
+
+    def _mark_unsaved(self) -> None:
+        count = len(self.unsaved.layers)
+        text = "● not saved" if count == 1 else f"● {count} not saved"
+        self.save.mark("" if not count else f"{text}, nor kept on disk" if self.unsaved.trouble else text)
+        self.save.setToolTip(f"Labels could not be kept on disk: {self.unsaved.trouble}" if self.unsaved.trouble else "")
+
+    def _note_saved(self, *_: object) -> None:
+        self.unsaved.flush()
+        self.improve.show_model()
+
+    def _offer_to_save(self, layer: Any) -> None:
+        self._viewer.layers.selection.active = layer
+        self.save.expand()
+
+    def _show_fold(self, opened: Fold) -> None:
+        """One at a time, and in view: small screens have no room for more."""
+        for fold in self._folds:
+            if fold is not opened:
+                fold.fold()
+        # Once the layout has made room.
+        QTimer.singleShot(0, partial(self.ensureWidgetVisible, opened))
+
+    @property
+    def _folds(self) -> tuple[Fold, ...]:
+        return (self.correct, self.save, self.improve)
 
     def _bind_keys(self) -> None:
         # On the viewer, because napari registers no key bindings of manifests; away from the keys of labels and shapes.
-        for key, action in ((SEGMENT_KEY, self.segment), (CANCEL_KEY, self.run.stop), (BOX_KEY, self.scope.draw_box)):
+        actions = {SEGMENT_KEY: self.segment, CANCEL_KEY: self.run.stop, BOX_KEY: self.scope.draw_box, SAVE_KEY: self.save.save_correction}
+        actions |= {key: partial(self.correct.use, tool) for tool, key in TOOL_KEYS.items()}
+        for key, action in actions.items():
             self._viewer.bind_key(key, _ignoring_the_viewer(action), overwrite=True)
 
     def _lay_out(self) -> None:
@@ -131,15 +193,18 @@ class UltraLightWidget(QScrollArea):
         form.addRow("Image", self.image.widget.native)
         form.addRow("Model", self.model)
         form.addRow("Scope", self.scope)
+        self.segmenting = Fold("Segment", "Find structures in an image with a trained model.")
+        self.segmenting.body.addLayout(form)
+        self.segmenting.body.addWidget(self.options)
+        self.segmenting.body.addWidget(self.run)
+        self.segmenting.expand()
         content = QWidget()
         content.setStyleSheet(STYLE)
         layout = QVBoxLayout(content)
         layout.setContentsMargins(8, 8, 8, 8)
-        layout.setSpacing(8)
-        layout.addLayout(form)
-        layout.addWidget(self.options)
-        layout.addWidget(self.run)
-        layout.addWidget(self.table)
+        layout.setSpacing(6)
+        for part in (self.recovery, self.segmenting, self.table, *self._folds):
+            layout.addWidget(part)
         layout.addStretch(1)
         layout.addWidget(notice)
         self.setWidget(content)
@@ -154,7 +219,16 @@ class _Farewell:
 
     def __init__(self, widget: UltraLightWidget) -> None:
         self._viewer = widget._viewer
-        self._parts: tuple[Any, ...] = (widget.image, widget.scope, widget.table)
+        self._parts: tuple[Any, ...] = (
+            widget.image,
+            widget.scope,
+            widget.table,
+            widget.correct,
+            widget.save,
+            widget.improve,
+            widget._active,
+            widget.unsaved,
+        )
         self._run = widget.run
         self._is_said = False
 
@@ -165,7 +239,7 @@ class _Farewell:
         self._run.abandon()
         for part in self._parts:
             part.close_down()
-        for key in (SEGMENT_KEY, CANCEL_KEY, BOX_KEY):
+        for key in (SEGMENT_KEY, CANCEL_KEY, BOX_KEY, SAVE_KEY, *TOOL_KEYS.values()):
             self._viewer.bind_key(key, None, overwrite=True)
 
 

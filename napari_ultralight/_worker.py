@@ -1,10 +1,11 @@
-"""Segmenting on a thread of its own."""
+"""Long work on a thread of its own, and what is said when it fails."""
 
 # mypy: disallow-subclassing-any=False, disable-error-code="import-untyped"
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any
 
@@ -13,11 +14,6 @@ from napari.utils.notifications import notification_manager, show_error
 from qtpy.QtCore import Signal
 
 from ultralightunet.errors import UltraLightError
-from ultralightunet.events import Progress
-from ultralightunet.session import Request, Session
-from ultralightunet.volume import Segmentation
-
-from ._layers import Picture
 
 logger = logging.getLogger(__name__)
 
@@ -26,39 +22,44 @@ _WORDS_OF_THE_DOCK = {
     "--nan-fill": "“Fill missing with” under Options",
     "--volume-index N": "the time slider",
     "--volume-index": "the time slider",
+    "found no --dicom-source; give the folder": "found no source folder; choose the one",
+    "check --dicom-source": "check the source folder",
+    "add some with `ultralight corrections add`": "save one first",
+    " (--confirm)": "",
+    "; `ultralight models` lists them": "",
+    "add the class to the model": "add it with “New class…”",
 }
 """The core's sentences name options of the command line; here is what they are called in the dock."""
 
 
-class SegmentSignals(WorkerBaseSignals):
-    """Signals of a `SegmentWorker`, delivered on the GUI's thread."""
+Steps = Generator[Any, None, Any]
+"""What long work is in the core: events, then a result."""
+
+
+class StepsSignals(WorkerBaseSignals):
+    """Signals of a `StepsWorker`, delivered on the GUI's thread."""
 
     progressed = Signal(object)
 
 
-class SegmentWorker(WorkerBase):
-    """Segments one picture; `quit()` cancels within one window.
+class StepsWorker(WorkerBase):
+    """Runs a generator of the core; `quit()` closes it after its next event.
 
-    Signals: `progressed(Progress)`, then `returned(Segmentation)` unless cancelled, or `errored(Exception)`; always `finished()`.
+    Signals: `progressed(event)`, then `returned(result)` unless cancelled, or `errored(Exception)`; always `finished()`.
     """
 
-    def __init__(self, session: Session, picture: Picture, request: Request) -> None:
-        super().__init__(SignalsClass=SegmentSignals)
-        self._session = session
-        self._picture = picture
-        self._request = request
+    def __init__(self, start: Callable[[], Steps]) -> None:
+        super().__init__(SignalsClass=StepsSignals)
+        self._start = start
 
-    def work(self) -> Segmentation | None:
+    def work(self) -> Any:
         """Runs on the thread."""
-        self.progressed.emit(Progress("Loading", 0, 1))
-        volume = self._picture.volume()
-        with closing(self._session.segment(volume, self._request)) as steps:
+        with closing(self._start()) as steps:
             while not self.abort_requested:
                 try:
                     self.progressed.emit(next(steps))
                 except StopIteration as end:
-                    result: Segmentation = end.value
-                    return result
+                    return end.value
         return None
 
 

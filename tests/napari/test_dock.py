@@ -164,7 +164,7 @@ def test_closing_the_viewer_meanwhile_cancels(open_dock: Any, qtbot: Any) -> Non
     dock.options.step.value = 0.1
     dock.run.segment.native.click()
     qtbot.waitUntil(lambda: dock.run.progress.value > 0, timeout=30_000)
-    worker = dock.run._worker
+    worker = dock.run._job.worker
     viewer.close()
     qtbot.waitUntil(lambda: not worker.is_running, timeout=10_000)
     assert worker.abort_requested
