@@ -11,6 +11,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import torch
+from fused import fuse
 from memory import keep_freed_memory
 from torch import Tensor, nn
 
@@ -58,6 +59,8 @@ def train(
     if options.learning_rate:
         plan = replace(plan, learning_rate=options.learning_rate)
     keep_freed_memory()
+    if options.device == "cpu":
+        fuse(network)
     options.output.mkdir(parents=True, exist_ok=True)
     log = options.output / "log.jsonl"
     checkpoint = options.output / "checkpoint.pt"
