@@ -70,13 +70,18 @@ class Server:
     def _outcome(self, request: dict[str, Any]) -> dict[str, Any]:
         """The last event of a request; the others are told on the way."""
         number = request["id"]
+        said: Any = None
         try:
             with contextlib.closing(self._tasks.begin(request)) as work:
                 while not (self._is_over or number in self._unwanted):
                     try:
-                        self._tell(number, next(work))
+                        event = next(work)
                     except StopIteration as end:
                         return {"event": "result", **end.value}
+                    # A child process repeats its last progress while nothing new comes.
+                    if event != said:
+                        self._tell(number, event)
+                    said = event if isinstance(event, Progress) else said
             return {"event": "cancelled"}
         except UltraLightError as error:
             return {"event": "error", "sentence": str(error), "kind": type(error).__name__}

@@ -90,6 +90,7 @@ class Tasks:
             "cases": len(cases),
             "holdout": sum(case.role == "holdout" for case in cases),
             "newer": store.newer,
+            "classes": [_class_facts(entry) for entry in store.classes] if cases else [],
             "versions": [
                 {
                     "id": version.model.id,

@@ -30,6 +30,7 @@ from .masks import Checked, checked_mask
 from .records import Revision, read_revision
 from .roles import HOLDOUT_SHARE, Role, drawn_role, group_of
 from .summary import check_grid, summarize
+from .turned import turn_to_known
 
 SCHEMA_VERSION = 1
 """Version of a store's files; one with a higher version is opened for reading only."""
@@ -170,6 +171,11 @@ class Store:
                     "expected a correction, found no labels at all; draw some, or confirm (--confirm) that there is nothing to label"
                 )
         mask = checked_mask(checked, image.shape)
+        turn = turn_to_known(image, self.cases())
+        if turn is not None:
+            image, labels = turn.image(image), turn.labels(labels)
+            prediction = None if prediction is None else turn.labels(prediction)
+            mask = None if mask is None else turn.apply(mask)
         draft = Draft.of(image, labels, prediction, mask, summary, table, modality)
         if not (self.folder / CASES / draft.case).exists():
             draft.pack_image()

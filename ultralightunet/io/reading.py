@@ -120,7 +120,8 @@ def check_values(volume: Volume, *, nan_fill: float | None = None) -> Volume:
 def read_labels(path: str | Path, *, volume_index: int | None = None, series: str | None = None) -> Segmentation:
     """Labels from a file of any readable format, e.g. a reference for `ultralight evaluate`.
 
-    Whole numbers stored as floats are accepted; so is a picture of 0 and 255, which becomes 0 and 1. The source has the file's format
+    Whole numbers stored as floats are accepted; so is a picture of 0 and 255, which becomes 0 and 1. A segmentation of 3D Slicer
+    (`.seg.nrrd`) brings its classes along. The source has the file's format
     and header but no path, because the path of a segmentation's source is that of its image.
 
     Args:
@@ -134,6 +135,10 @@ def read_labels(path: str | Path, *, volume_index: int | None = None, series: st
     path = Path(path)
     if suffix_of(path) in (".jpg", ".jpeg"):
         raise InputError(f"expected labels, found a JPEG {path}, whose compression changes them; save them as PNG")
+    if path.name.lower().endswith(".seg.nrrd") and path.is_file():
+        from .segments import read_segments
+
+        return read_segments(path)
     volume = _read(path, volume_index, series, as_labels=True)
     array = volume.array
     if volume.channels > 1:

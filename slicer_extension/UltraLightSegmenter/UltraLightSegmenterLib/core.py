@@ -70,6 +70,7 @@ def python_command() -> list[str]:
 
 
 def core_environment(folder: Path | None = None) -> dict[str, str]:
-    """The environment in which `python_command` finds the core."""
+    """The environment in which `python_command` finds the core, and nothing that happens to lie in the current folder."""
     paths = [str(folder or core_folder()), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
+    settings = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1", "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, **settings}

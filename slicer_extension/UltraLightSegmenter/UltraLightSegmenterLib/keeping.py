@@ -33,6 +33,7 @@ class Keeping:
         self._say = say
         self._chosen: dict[str, str] = {}
         self._folder = ""
+        self._classes: list[Facts] = []
         self.changed: Callable[[], None] = lambda: None
         for title in FORMATS.values():
             ui.formatSelector.addItem(title)
@@ -53,6 +54,7 @@ class Keeping:
     def show(self, facts: Facts) -> None:
         """Show what a store holds."""
         self._folder = facts["store"]
+        self._classes = facts["classes"]
         kept = (
             f"{facts['cases']} corrected case(s), {facts['holdout']} of them kept apart to test with" if facts["cases"] else "empty so far"
         )
@@ -73,11 +75,12 @@ class Keeping:
                 segmentation=node,
                 store=self._folder,
                 model=made_by or model["id"],
-                classes=model["classes"],
+                # A class that was added to another case of the store keeps its number.
+                classes=max(model["classes"], self._classes, key=len),
                 checked=lambda picture: checked(picture, choice),
                 confirmed=choice.isRight,
             ),
-            Listener(self._saved, self._say, lambda event: self._say("Saving the correction…")),
+            Listener(self._saved, self._failed),
         )
         self._ui.saveButton.enabled = False
         self._say("Saving the correction…")
@@ -96,11 +99,19 @@ class Keeping:
             Listener(
                 lambda facts: self._say(f"Exported {facts['cases']} case(s) to {facts['folder']}"),
                 self._say,
-                lambda event: self._say(f"{event['stage']}: {event['done']} of {event['total']}"),
+                self._progressed,
             ),
         )
 
+    def _progressed(self, event: Facts) -> None:
+        self._ui.keepStatus.text = f"{event['stage']}: {event['done']} of {event['total']}"
+
+    def _failed(self, sentence: str) -> None:
+        self._ui.saveButton.enabled = True
+        self._say(sentence)
+
     def _saved(self, facts: Facts) -> None:
+        self._ui.saveButton.enabled = True
         use = "kept apart to test with" if facts["role"] == "holdout" else "used to train"
         score = "" if facts["dice"] is None else f"; Dice between model and correction {facts['dice']:.3f}"
         amount = f"{facts['voxels_changed']:,} of {facts['voxels_checked']:,} checked voxels changed"

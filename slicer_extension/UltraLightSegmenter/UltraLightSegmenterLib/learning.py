@@ -68,11 +68,11 @@ class Learning:
         if event["event"] == "epoch":
             scores = "".join(f", {name} {value:.3f}" for name, value in event["scores"].items())
             self._show(event["step"], event["steps"])
-            self._say(f"Retraining: step {event['step']} of {event['steps']}, loss {event['loss']:.3f}{scores}")
+            self._ui.learnStatus.text = f"Retraining: step {event['step']} of {event['steps']}, loss {event['loss']:.3f}{scores}"
         elif event["event"] == "progress":
             self._show(event["done"], event["total"])
             amount = f": {event['done']} of {event['total']}" if event["total"] > 1 else "…"
-            self._say(f"Retraining: {event['stage']}{amount}")
+            self._ui.learnStatus.text = f"Retraining: {event['stage']}{amount}"
 
     def _done(self, facts: Facts) -> None:
         self._set_busy(False)

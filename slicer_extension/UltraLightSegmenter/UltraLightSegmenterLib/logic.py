@@ -49,7 +49,7 @@ class Correction:
         segmentation: the node.
         store: folder of the store.
         model: NAME@VERSION that made it, or that it is meant for.
-        classes: of that model, for a segmentation that this module did not make.
+        classes: of that model and of the store, background first.
         checked: makes a mask or slices by array axis of what was looked at, None for everything.
         confirmed: a person says that there is nothing to correct.
     """
@@ -249,8 +249,8 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
         picture = Picture.of(volume)
         classes = classes_of(node, correction.classes)
         arrays = {"image": picture.array, "labels": labels_of(node, picture, classes)}
-        prediction, checked = prediction_of(node), correction.checked(picture)
-        if prediction is not None and prediction.shape == picture.shape:
+        prediction, checked = prediction_of(node, picture), correction.checked(picture)
+        if prediction is not None:
             arrays["prediction"] = prediction
         if isinstance(checked, np.ndarray):
             arrays["checked"] = checked
@@ -276,7 +276,7 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
 
     # ---- retraining
 
-    def retrain(self, store: str, model: str, listener: Listener, *, minutes: float, new_classes: Sequence[str] = ()) -> None:
+    def retrain(self, store: str, model: str, listener: Listener, *, minutes: float) -> None:
         """Make a new version of a model from a store; its verdict is in the facts that the listener gets.
 
         Raises:
@@ -284,7 +284,6 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
         """
         if self._training:
             raise Problem("Expected to retrain once at a time, found it under way; wait for it or stop it")
-        arguments = ["--minutes", f"{minutes:g}", *(text for name in new_classes for text in ("--new-class", name))]
 
         def done(facts: Facts) -> None:
             self._training = 0
@@ -296,9 +295,8 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
             self.trainer.stop()
             listener.failed(sentence)
 
-        self._training = self.trainer.ask(
-            Listener(done, failed, listener.progress), do="retrain", store=store, model=model, arguments=arguments
-        )
+        listening = Listener(done, failed, listener.progress)
+        self._training = self.trainer.ask(listening, do="retrain", store=store, model=model, arguments=["--minutes", f"{minutes:g}"])
 
     def stop_retraining(self) -> None:
         """End it; nothing of it is kept."""

@@ -68,4 +68,4 @@ class UltraLightSegmenterParameterNode:
     fillValue: float = 0.0
     checked: Checked = Checked.ALL
     isRight: bool = False
-    minutes: Annotated[float, WithinRange(1, 1440)] = 20
+    minutes: Annotated[float, WithinRange(0.1, 1440.0)] = 2.5

@@ -128,13 +128,12 @@ def _middle_and_beyond(slice_node: Any) -> tuple[Any, Any]:
 
 def _corners(roi: Any) -> list[Any]:
     """The eight corners of an ROI in the world."""
-    centre, size, to_node = [0.0] * 3, [0.0] * 3, roi.GetObjectToNodeMatrix()
-    roi.GetCenter(centre)
-    roi.GetSize(size)
+    to_node = roi.GetObjectToNodeMatrix()
+    centre, size = (np.array(found) for found in (roi.GetCenter(), roi.GetSize()))
     axes = [np.array([to_node.GetElement(row, axis) for row in range(3)]) for axis in range(3)]
     return [
         transformed(
-            np.array(centre) + sum(sign * size[axis] / 2 * axes[axis] for axis, sign in enumerate(signs)),
+            centre + sum(sign * size[axis] / 2 * axes[axis] for axis, sign in enumerate(signs)),
             roi.GetParentTransformNode(),
             to_world=True,
         )

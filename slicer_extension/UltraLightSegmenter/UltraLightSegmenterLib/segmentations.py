@@ -11,7 +11,7 @@ import slicer
 import vtk
 from vtk.util import numpy_support
 
-from .pictures import Picture
+from .pictures import Picture, matrix_of
 from .problem import Problem
 
 FACTS = "UltraLight.Facts"
@@ -105,18 +105,22 @@ def volume_of(node: Any) -> Any:
     return node.GetNodeReference(VOLUME) or node.GetNodeReference(geometry)
 
 
-def prediction_of(node: Any) -> Any:
-    """What the model said, as the array of its label map, or None where that is not kept."""
+def prediction_of(node: Any, picture: Picture) -> Any:
+    """What the model said, on the volume's grid, or None where that is not kept."""
     kept = node.GetNodeReference(PREDICTION)
-    return None if kept is None or kept.GetImageData() is None else slicer.util.arrayFromVolume(kept)
+    if kept is None or kept.GetImageData() is None or not np.allclose(matrix_of(kept), picture.affine, atol=1e-3):
+        return None
+    array = slicer.util.arrayFromVolume(kept)
+    return array if array.shape == picture.shape else None
 
 
 def classes_of(node: Any, known: Classes = ()) -> list[dict[str, Any]]:
-    """The classes of a segmentation: those it was made with, else `known`, and one more for each segment that a person added.
+    """The classes of a segmentation, background first: those it was made with, further ones of `known`, and those that a person added.
 
-    A segment is the class that it was made for, else the one of its name. The first class is the background.
+    A segment is the class of its name, else the one that it was made for.
     """
-    classes = [dict(entry) for entry in facts_of(node).get("classes") or known] or [
+    made = facts_of(node).get("classes", ())
+    classes = [dict(entry) for entry in (*made, *known[len(made) :])] or [
         {"index": 0, "name": "background", "color": [0, 0, 0], "snomed": ""}
     ]
     for segment_id, index in _indices(node, classes).items():

@@ -1,0 +1,1 @@
+"""Tests of the module for 3D Slicer, on Slicer's own MRML classes (PyPI slicer-core)."""
