@@ -107,6 +107,8 @@ EXTRAS = {
         "pytest-xvfb; sys_platform == 'linux'",
         "ruff",
         "setuptools >= 77",
+        # 3D Slicer's MRML without its application, to test the module for it.
+        "slicer-core",
     ],
 }
 
