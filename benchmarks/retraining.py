@@ -228,8 +228,9 @@ def main() -> None:
     command = f"python benchmarks/retraining.py --data DIR --minutes {options.minutes:g} --threads {options.threads}"
     text = "\n\n".join(
         (
-            f"{CORRECTED} corrected images of another look; mean Dice on the other validation images before and after. Wanted: at least 50 % "
-            f"of the loss regained, at most 1 point lost on the original images, at most 3 minutes ({counted}) with everything. `{command}`",
+            f"{CORRECTED} corrected images of another look; mean Dice on the other validation images before and after. Wanted: at "
+            f"least 50 % of the loss regained, at most 1 point lost on the original images, at most 3 minutes ({counted}) with everything. "
+            f"`{command}`",
             table(head, rows),
             machine(options.threads),
         )

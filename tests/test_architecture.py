@@ -35,6 +35,7 @@ MAY_IMPORT_TORCH_AT_ONCE = (
     "ultralightunet/augmentation.py",
     "ultralightunet/losses.py",
     "ultralightunet/networks/*.py",
+    "ultralightunet/new_task/learning.py",
     "ultralightunet/retraining/fitting.py",
     "ultralightunet/retraining/learning.py",
     "ultralightunet/retraining/sampling.py",

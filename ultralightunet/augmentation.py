@@ -50,7 +50,7 @@ class Augmentation:
     noise: float = 0.04
     strange_chance: float = 0.0
 
-    def crop(
+    def __call__(
         self,
         image: Tensor,
         target: Tensor,
@@ -58,31 +58,36 @@ class Augmentation:
         size: Sequence[int],
         centre: Sequence[float],
         spacing: Sequence[float],
+        intensity: Intensity,
         rng: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
-        """A window of an image and its target, moved at random.
+        """A window of an image and its target, moved and looking different at random.
 
         Args:
-            image: (C, *S) float32.
-            target: (*S), any numbers.
+            image: (C, *S) float32, prepared by the rule `intensity`.
+            target: (*S), any whole numbers.
             size: of the window, in voxels.
             centre: of the window, in voxels of the image.
             spacing: of voxels, in mm or any other unit.
+            intensity: see `image`.
             rng: random numbers.
 
         Returns:
-            Image (C, *size), its darkest value where the window looks beyond it, and target (*size), `IGNORE` there.
+            Image (C, *size), its darkest value where the window looks beyond it as in the product, and target (*size), `IGNORE` there.
         """
         grid = self._positions(image.shape[1:], size, centre, spacing, rng)
-        floor = image.amin()
-        seen = F.grid_sample((image - floor)[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0] + floor
+        seen = F.grid_sample(image[None], grid, mode="bilinear", padding_mode="border", align_corners=False)[0]
         # Numbers that are far from zero outside, so that zero can stand for "beyond the image".
         shifted = target.float() - _FAR
         found = F.grid_sample(shifted[None, None], grid, mode="nearest", padding_mode="zeros", align_corners=False)[0, 0]
-        return seen, torch.where(found == 0, float(IGNORE), found + _FAR).to(target.dtype)
+        inside = found != 0
+        if not inside.any():
+            inside[:] = True
+        seen = self._look(seen, inside, intensity, rng)
+        return torch.where(inside, seen, seen[:, inside].min()), torch.where(found == 0, float(IGNORE), found + _FAR).to(target.dtype)
 
-    def look(self, image: Tensor, intensity: Intensity, rng: torch.Generator) -> Tensor:
-        """Prepared grey values (C, *S) as another scanner or camera might have given them."""
+    def _look(self, image: Tensor, inside: Tensor, intensity: Intensity, rng: torch.Generator) -> Tensor:
+        """Prepared grey values (C, *S) as another scanner or camera might have given them; only those `inside` (*S) matter."""
         unit, low, span = _to_unit(image, intensity)
         if _chance(rng, self.strange_chance):
             unit = _remapped(unit, rng)
@@ -101,8 +106,9 @@ class Augmentation:
         if self.noise > 0 and _chance(rng, 0.4):
             unit = unit + torch.randn(unit.shape, generator=rng) * _between(rng, 0, self.noise)
         if intensity.rule == "percentile":
-            # The product takes each image's own mean and deviation.
-            return (unit - unit.mean()) / unit.std().clamp_min(1e-6)
+            # The product gives each image, whatever it looks like, the same mean and deviation.
+            before, after = image[:, inside], unit[:, inside]
+            return (unit - after.mean()) / after.std().clamp_min(1e-6) * before.std() + before.mean()
         return unit.clamp(0, 1) * span + low
 
     def _positions(

@@ -63,6 +63,8 @@ def fit(
     device: str = "cpu",
     workers: int = 1,
     clock: Callable[[], float] = time.perf_counter,
+    parallel: Callable[[nn.Module], nn.Module] | None = None,
+    is_leader: bool = True,
 ) -> Generator[Epoch, None, nn.Module]:
     """Train `network`, going on from `checkpoint` where that exists; yields an `Epoch` every `plan.every` steps.
 
@@ -77,6 +79,8 @@ def fit(
         device: a torch device.
         workers: threads that prepare samples ahead.
         clock: tells the seconds that `Plan.seconds` counts; another one than the wall's for measurements on a busy machine.
+        parallel: wraps the network for training in several processes, such as PyTorch's `DistributedDataParallel`.
+        is_leader: whether this process is the one of several that validates and writes the checkpoint.
 
     Returns:
         The network with averaged weights, in evaluation state.
@@ -90,19 +94,20 @@ def fit(
     network = network.to(memory_format=layout)  # type: ignore[call-overload]
     averaged = torch.optim.swa_utils.AveragedModel(network, avg_fn=_average(plan.average), use_buffers=True)
     optimizer = torch.optim.AdamW(_groups(network, plan.weight_decay), lr=plan.learning_rate)
-    done = 0
+    done, start = 0, clock()
     if checkpoint is not None and checkpoint.exists():
-        done = _restore(checkpoint, network, averaged, optimizer, device, plan)
+        done, seconds = _restore(checkpoint, network, averaged, optimizer, device, plan)
+        start -= seconds
         logger.info("going on from step %d of %s", done, checkpoint)
     network.train()
-    start = clock()
+    forward = parallel(network) if parallel else network
     began, total, counted = time.perf_counter(), 0.0, 0
     for step, (images, targets) in zip(range(done, plan.steps), _batches(sample, plan, done, workers), strict=False):
         share = _share_done(plan, step, clock() - start)
         for group in optimizer.param_groups:
             group["lr"] = _learning_rate(plan, step, share)
         images = images.to(device).contiguous(memory_format=layout)
-        value = loss(network(images), targets.to(device))
+        value = loss(forward(images), targets.to(device))
         optimizer.zero_grad(set_to_none=True)
         value.backward()
         nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
@@ -116,9 +121,9 @@ def fit(
         share = _share_done(plan, step + 1, clock() - start)
         if (step + 1) % plan.every == 0 or share >= 1:
             averaged.eval()
-            scores = validate(averaged.module) if validate else {}
-            if checkpoint is not None:
-                _save(checkpoint, network, averaged, optimizer, step + 1, plan)
+            scores = validate(averaged.module) if validate and is_leader else {}
+            if checkpoint is not None and is_leader:
+                _save(checkpoint, network, averaged, optimizer, step + 1, plan, clock() - start)
             yield Epoch(step + 1, round((step + 1) / share), total / counted, scores, time.perf_counter() - began)
             began, total, counted = time.perf_counter(), 0.0, 0
             network.train()
@@ -203,7 +208,9 @@ def _batches(sample: Callable[[int], Sample], plan: Plan, done: int, workers: in
             room.release()
 
 
-def _save(path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, step: int, plan: Plan) -> None:
+def _save(
+    path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, step: int, plan: Plan, seconds: float
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".partial")
     state = {
@@ -211,6 +218,7 @@ def _save(path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.
         "averaged": averaged.state_dict(),
         "optimizer": optimizer.state_dict(),
         "step": step,
+        "seconds": seconds,
         "plan": asdict(plan),
     }
     try:
@@ -228,7 +236,9 @@ def _save(path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.
         beside.unlink(missing_ok=True)
 
 
-def _restore(path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, device: str, plan: Plan) -> int:
+def _restore(
+    path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, device: str, plan: Plan
+) -> tuple[int, float]:
     try:
         state = torch.load(path, map_location=device, weights_only=True)
         network.load_state_dict(state["network"])
@@ -241,4 +251,4 @@ def _restore(path: Path, network: nn.Module, averaged: nn.Module, optimizer: tor
         ) from error
     if state["plan"] != asdict(plan):
         logger.warning("the checkpoint %s was made with another plan: %s", path, state["plan"])
-    return int(state["step"])
+    return int(state["step"]), float(state.get("seconds", 0.0))

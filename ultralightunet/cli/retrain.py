@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     if options.threads is not None and options.threads < 1:
         raise InputError(f"expected at least one thread, found {options.threads}; leave the number out to use all")
     # Whoever ends this process kindly gives it time to tidy up.
-    signal.signal(signal.SIGTERM, _interrupted)
+    signal.signal(signal.SIGTERM, interrupted)
     request = Retraining(
         minutes=options.minutes,
         threads=options.threads,
@@ -94,7 +94,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _interrupted(number: int, frame: Any) -> None:
+def interrupted(number: int, frame: Any) -> None:
+    """Handle a signal to end as if Ctrl+C had been pressed."""
     raise KeyboardInterrupt
 
 

@@ -26,8 +26,9 @@ class NetworkEngine:
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """See `Engine`."""
+        device = next(self.network.parameters()).device
         with torch.inference_mode():
-            logits: np.ndarray = self.network(torch.from_numpy(np.ascontiguousarray(batch))).numpy()
+            logits: np.ndarray = self.network(torch.from_numpy(np.ascontiguousarray(batch)).to(device)).cpu().numpy()
             return logits
 
 

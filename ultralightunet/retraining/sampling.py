@@ -20,6 +20,10 @@ _MOST_VOXELS = {2: 150_000, 3: 900_000}
 """Of one sample, by its dimensions: what two slow cores take through a training step in about a second."""
 
 
+_SPARED = 8
+"""Voxels by which an image may be longer than a window that is to show it whole."""
+
+
 @dataclass(frozen=True)
 class Mixture:
     """What is drawn how often.
@@ -42,7 +46,7 @@ class Sampler:
         corrected: images with corrections, at least one.
         rehearsal: images without; may be none.
         model: the parent.
-        teacher: runs the parent.
+        teacher: runs the parent; None where there is nothing to rehearse.
         augment: the changes.
         mixture: how often what is drawn.
         seed: of the whole sequence.
@@ -53,7 +57,7 @@ class Sampler:
         corrected: Sequence[Prepared],
         rehearsal: Sequence[Prepared],
         model: Model,
-        teacher: Engine,
+        teacher: Engine | None,
         augment: Augmentation,
         *,
         mixture: Mixture,
@@ -77,21 +81,20 @@ class Sampler:
         rng = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % 2**63)
         if self.rehearsal and _chance(rng, self.mixture.rehearsal):
             case = self.rehearsal[int(torch.randint(len(self.rehearsal), (1,), generator=rng))]
-            image, target = self._window(case, None, rng)
-            image = self.plain.look(image, self.intensity, rng)
+            image, target = self._window(case, None, self.plain, rng)
             return image, torch.cat((torch.full_like(target, IGNORE)[None], self._taught(image)))
         # In turn, so that one case of many is never left out by chance.
         place = number % len(self.corrected)
-        image, target = self._window(self.corrected[place], self._places[place], rng)
         changes = self.strange if _chance(rng, self.mixture.strange) else self.plain
-        image = changes.look(image, self.intensity, rng)
+        image, target = self._window(self.corrected[place], self._places[place], changes, rng)
         return image, torch.cat((target[None], torch.zeros(self.known, *self.size)))
 
-    def _window(self, case: Prepared, places: np.ndarray | None, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _window(self, case: Prepared, places: np.ndarray | None, changes: Augmentation, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         own = case.image.shape[1:]
         centre = [(n - 1) / 2 for n in own]
         if any(n > s for n, s in zip(own, self.size, strict=True)):
-            if places is not None and len(places):
+            # Now and then anywhere, so that what is far from all labels is seen as well.
+            if places is not None and len(places) and _chance(rng, 0.75):
                 wanted = places[int(torch.randint(len(places), (1,), generator=rng))].astype(float)
             else:
                 wanted = torch.rand(len(own), generator=rng).numpy() * np.array(own)
@@ -101,16 +104,18 @@ class Sampler:
                 (n - 1) / 2 if n <= s else float(np.clip(w, (s - 1) / 2, n - 1 - (s - 1) / 2))
                 for n, s, w in zip(own, self.size, wanted, strict=True)
             ]
-        return self.plain.crop(
+        return changes(
             torch.from_numpy(case.image),
             torch.from_numpy(case.target.astype(np.float32)),
             size=self.size,
             centre=centre,
             spacing=case.spacing,
+            intensity=self.intensity,
             rng=rng,
         )
 
     def _taught(self, image: Tensor) -> Tensor:
+        assert self.teacher is not None
         logits = torch.from_numpy(self.teacher(image.numpy()[None]))
         if logits.shape[1] == 1:
             logits = torch.cat((torch.zeros_like(logits), logits), 1)
@@ -120,10 +125,14 @@ class Sampler:
 def window_of(model: Model, grids: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """Size of the samples: a whole image where it is small, else a window such as the product's, multiples of 32."""
     largest = [max(grid[axis] for grid in grids) for axis in range(model.spatial_dims)]
-    size = [min(w, -(-n // STRIDE) * STRIDE) for w, n in zip(model.window, largest, strict=True)]
+    # A few voxels more than a multiple are not worth a third more time: the window is laid elsewhere each time.
+    size = [min(w, max(1, -(-(n - _SPARED) // STRIDE)) * STRIDE) for w, n in zip(model.window, largest, strict=True)]
     while np.prod(size) > _MOST_VOXELS[model.spatial_dims] and max(size) > STRIDE:
         axis = int(np.argmax(size))
         size[axis] -= STRIDE
+    if model.architecture.norm == "instance" and max(size) == STRIDE:
+        # A single voxel, which is what five halvings leave of 32, has no deviation to divide by.
+        size[-1] = 2 * STRIDE
     return tuple(size)
 
 

@@ -1,0 +1,25 @@
+"""The first model of a new task, from a folder of labelled images.
+
+    from ultralightunet.new_task import Wishes, train
+    model = train("Dataset501_Tumour", "tumour-model", Wishes(minutes=20))
+
+Importing this imports no torch; the training does.
+"""
+
+from __future__ import annotations
+
+from .dataset import Dataset, LabelledImage, read_dataset
+from .fingerprint import Fingerprint, Wishes, chosen_model, fingerprint_of
+from .run import train, training
+
+__all__ = [
+    "Dataset",
+    "Fingerprint",
+    "LabelledImage",
+    "Wishes",
+    "chosen_model",
+    "fingerprint_of",
+    "read_dataset",
+    "train",
+    "training",
+]
