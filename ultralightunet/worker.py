@@ -4,7 +4,7 @@
 
     {"id": 1, "do": "segment", "model": "brain", "image": "image.npy", "affine": [[...]], "labels": "labels.npy"}
     {"id": 1, "event": "progress", "stage": "Segmenting", "done": 3, "total": 8}
-    {"id": 1, "event": "result", "model": "brain@0.2.0", "classes": [...], "facts": {...}}
+    {"id": 1, "event": "result", "result": {"model": "brain@0.2.0", "classes": [...], "facts": {...}}}
 
 Arrays travel as .npy files, (k, j, i), in a folder of the host's. A request ends with one event "result", "error" (with a sentence) or
 "cancelled"; {"do": "cancel", "id": 1} ends it early. The first line says {"event": "ready"}. The process ends when its stdin closes, and so
@@ -77,7 +77,7 @@ class Server:
                     try:
                         event = next(work)
                     except StopIteration as end:
-                        return {"event": "result", **end.value}
+                        return {"event": "result", "result": end.value}
                     # A child process repeats its last progress while nothing new comes.
                     if event != said:
                         self._tell(number, event)

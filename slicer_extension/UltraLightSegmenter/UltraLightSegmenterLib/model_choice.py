@@ -47,7 +47,7 @@ class ModelChoice:
         self.choose(chosen)
 
     def choose(self, model: str) -> None:
-        """Show the model NAME@VERSION, or one that will do where it is not there: the version in use of that name, else the first."""
+        """Show the model NAME@VERSION; where it is not there, the version in use of that name, else the first."""
         if not self._models:
             self._show_card()
             return
@@ -59,8 +59,6 @@ class ModelChoice:
         selector.currentIndex = self.ids.index(wanted)
         selector.blockSignals(blocked)
         self._show_card()
-        if wanted != model:
-            self.changed(wanted)
 
     def _on_index(self, index: int) -> None:
         self._show_card()

@@ -55,6 +55,7 @@ class Panel(VTKObservationMixin):
         self._choice: UltraLightSegmenterParameterNode | None = None
         self._gui_tag: Any = None
         self._store_of = ""
+        self._wanted = ""
         self._began = 0.0
         logic.worker.log = logic.trainer.log = self.log
         ui.noticeLabel.text = _(NOTICE)
@@ -198,7 +199,10 @@ class Panel(VTKObservationMixin):
 
     def _show_models(self, facts: Facts) -> None:
         self.ui.homeText.text = facts["home"]
-        self.models.offer(facts["models"], self._choice.model if self._choice is not None else "")
+        wanted, self._wanted = self._wanted, ""
+        self.models.offer(facts["models"], wanted or (self._choice.model if self._choice is not None else ""))
+        if self.models.model is not None:
+            self._choose_model(self.models.model["id"])
         self._show_store()
 
     def _choose_model(self, model: str) -> None:
@@ -206,9 +210,8 @@ class Panel(VTKObservationMixin):
             self._choice.model = model
 
     def _model_changed(self, model: str) -> None:
-        """Another version came into use: list the models anew, and choose it."""
-        if self._choice is not None:
-            self._choice.model = model
+        """There is another model or version: list them anew, and choose it."""
+        self._wanted = model
         self._try(lambda: self.logic.list_models(Listener(self._show_models, self._say)))
 
     def _show_store(self) -> None:

@@ -179,7 +179,7 @@ class Worker:
             return
         del self._listeners[number]
         if kind == "result":
-            listener.done(event)
+            listener.done(event["result"])
         else:
             listener.failed(in_words_of_the_module(event["sentence"]) if kind == "error" else "")
 
