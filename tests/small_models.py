@@ -30,8 +30,9 @@ def random_weights(architecture: Architecture, seed: int = 0) -> dict[str, np.nd
 
 
 def small_model(folder: Path, *, spatial_dims: int = 3, in_channels: int = 1, classes: int = 3, seed: int = 0, **facts: Any) -> Model:
-    """A model of width T; a sigmoid where `classes` is 2."""
-    architecture = Architecture(spatial_dims, in_channels, 1 if classes == 2 else classes, VARIANTS["T"], facts.pop("norm", "batch"))
+    """A model of width T unless told otherwise; a sigmoid where `classes` is 2."""
+    widths = VARIANTS[facts.pop("variant", "T")]
+    architecture = Architecture(spatial_dims, in_channels, 1 if classes == 2 else classes, widths, facts.pop("norm", "batch"))
     model = Model(
         folder=folder,
         name=facts.pop("name", "small"),

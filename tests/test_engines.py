@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tests.small_models import small_model
-from ultralightunet import InputError, UltraLightUNet
+from ultralightunet import InputError, UltraLightUNet, segment
+from ultralightunet.architecture import VARIANTS
 from ultralightunet.engines import make_engine
 from ultralightunet.models import Model
 
@@ -23,7 +24,9 @@ def reference_logits(model: Model, batch: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 @pytest.mark.parametrize("norm", ["batch", "instance"])
-@pytest.mark.parametrize(("spatial_dims", "in_channels", "classes", "size"), [(2, 3, 2, (64, 96)), (3, 1, 4, (32, 64, 32))])
+@pytest.mark.parametrize(
+    ("spatial_dims", "in_channels", "classes", "size"), [(2, 3, 2, (64, 96)), (3, 1, 4, (32, 64, 32)), (3, 2, 3, (96, 64, 64))]
+)
 def test_an_engine_computes_the_network(
     tmp_path: Path, engine: str, norm: str, spatial_dims: int, in_channels: int, classes: int, size: tuple[int, ...]
 ) -> None:
@@ -33,6 +36,45 @@ def test_an_engine_computes_the_network(
     found = make_engine(model, engine=engine)(batch)
     assert found.dtype == np.float32
     assert np.abs(found - expected).max() < 1e-3 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+@pytest.mark.parametrize("variant", list(VARIANTS))
+@pytest.mark.parametrize(("spatial_dims", "in_channels", "classes", "size"), [(2, 3, 2, (96, 160)), (3, 1, 4, (64, 32, 32))])
+def test_openvino_finds_the_labels_of_the_network_at_every_width(
+    tmp_path: Path, norm: str, variant: str, spatial_dims: int, in_channels: int, classes: int, size: tuple[int, ...]
+) -> None:
+    """However its graph is arranged: equal but where the two best logits are a thousandth apart."""
+    model = small_model(
+        tmp_path / "model", spatial_dims=spatial_dims, in_channels=in_channels, classes=classes, norm=norm, variant=variant, seed=4
+    )
+    batch = np.random.default_rng(1).normal(size=(2, in_channels, *size)).astype(np.float32)
+    expected, found = (make_engine(model, engine=engine)(batch) for engine in ("torch", "openvino"))
+    if classes == 2:
+        # Random weights may find one side of a sigmoid everywhere; where its border lies is no matter of the graph's.
+        expected, found = (np.concatenate((np.full_like(x, np.median(expected)), x), 1) for x in (expected, found))
+    labels, others = expected.argmax(1), found.argmax(1)
+    assert len(np.unique(labels)) > 1
+    second, first = np.sort(expected, axis=1)[:, -2:].swapaxes(0, 1)
+    assert (first - second)[labels != others].max(initial=0) < 1e-3
+
+
+@pytest.mark.parametrize(("norm", "shape"), [("batch", (37, 65, 50)), ("instance", (97, 45, 33))])
+def test_both_engines_label_a_volume_of_odd_size_alike(tmp_path: Path, norm: str, shape: tuple[int, ...]) -> None:
+    model = small_model(tmp_path / "model", norm=norm, seed=3, whole=1.0)
+    image = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    expected, found = (segment(image, model, engine=engine).labels for engine in ("torch", "openvino"))
+    assert len(np.unique(expected)) > 1
+    assert (expected != found).mean() < 1e-4
+
+
+def test_what_an_engine_returned_stays_as_it_was(tmp_path: Path) -> None:
+    engine = make_engine(small_model(tmp_path / "model"))
+    first, second = np.random.default_rng(1).normal(size=(2, 1, 1, 32, 32, 32)).astype(np.float32)
+    logits = engine(first)
+    kept = logits.copy()
+    engine(second)
+    np.testing.assert_array_equal(logits, kept)
 
 
 def test_openvinos_instance_norm_keeps_its_precision_on_a_whole_head(tmp_path: Path) -> None:

@@ -1,23 +1,36 @@
 """UltraLightUNet as an OpenVINO graph, built from its weights.
 
-The same arithmetic as `networks.UltraLightUNet`, with what can be computed beforehand folded into the weights, exactly but for
-rounding: batch norm into the convolution before it, the channel shuffle into the order of the point-wise convolution's inputs,
-and a 1x1 depth-wise convolution into a factor per channel.
+The arithmetic is that of `networks.UltraLightUNet`; it is arranged anew where that is quicker, exactly but for rounding:
+
+- batch norm is folded into the convolution before it, the channel shuffle into the order of the point-wise convolution's inputs, and a
+  1x1 depth-wise convolution into a factor per channel;
+- the first block works on blocks of the volume as channels (`openvino_stem`);
+- a grouped convolution with one output per group is a depth-wise convolution whose channels are added up group by group, and sums of
+  two such can be taken before that;
+- the large kernel of spatial attention runs over planes as channels (`_Builder.large_kernel`);
+- channel attention excites the sum of its two pooled vectors, because that layer is linear.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 import openvino as ov
 import openvino.opset13 as ops
-from numpy.typing import NDArray
 
-from ..architecture import KERNEL_SIZES, NORM_EPSILON, Architecture, shuffle_groups
+from ..architecture import KERNEL_SIZES, Architecture, shuffle_groups
+from .openvino_layers import Array, Layers, relu6, shape_of
+from .openvino_norms import folded, instance_norm
+from .openvino_stem import Stem, stem_blocks
 
-Array = NDArray[Any]
+_PLANES = (16, 12, 8)
+"""How many planes of spatial attention are computed together, the first that divides their number."""
+
+_WORTHWHILE = 20_000
+"""Values below which spatial attention is computed as it is written."""
 
 
 def build_graph(architecture: Architecture, weights: Mapping[str, Array], shape: tuple[int, ...]) -> ov.Model:
@@ -35,8 +48,7 @@ class _Builder:
     def __init__(self, architecture: Architecture, weights: Mapping[str, Array]) -> None:
         self.architecture = architecture
         self.weights = weights
-        self.dims = architecture.spatial_dims
-        self.spatial_axes = np.arange(2, self.dims + 2, dtype=np.int64)
+        self.layers = Layers(architecture.spatial_dims)
 
     def build(self, shape: tuple[int, ...]) -> ov.Model:
         image = ops.parameter(list(shape), np.float32, name="image")
@@ -44,113 +56,113 @@ class _Builder:
         x: Any = image
         skips = []
         for number, widths in enumerate(encoder):
-            x = self.max_pool(self.block(x, f"encoder.{number}", *widths))
+            x = self.encode(x, number, *widths)
             skips.append(x)
         skips.pop()
         for number, widths in enumerate(decoder):
             x = self.channel_attention(x, f"decoder.{number}.channel_attention")
             x = self.spatial_attention(x)
-            x = self.up(self.block(x, f"decoder.{number}.block", *widths))
+            x = ops.relu(self.layers.up(self.block(x, f"decoder.{number}.block", *widths)))
             if skips:
                 x = ops.add(x, self.gate(x, skips.pop(), f"gates.{number}"))
-        logits = self.convolution(x, self.weights["head.weight"], self.weights["head.bias"])
+        logits = self.layers.convolution(x, self.weights["head.weight"], self.weights["head.bias"])
         return ov.Model([logits], [image], "UltraLightUNet")
 
+    def encode(self, x: Any, number: int, width_in: int, width_out: int) -> Any:
+        if number == 0 and stem_blocks(self.architecture) > 1:
+            return Stem(self.layers, self.architecture, self.weights, self.projection("encoder.0", width_out))(x)
+        return self.layers.max_pool(self.block(x, f"encoder.{number}", width_in, width_out))
+
     def block(self, x: Any, name: str, width_in: int, width_out: int) -> Any:
-        hidden = self.conv_norm(x, f"{name}.expand.0", f"{name}.expand.1")
-        hidden = ops.clamp(hidden, 0.0, 6.0)
-        branches = []
-        for branch in range(len(KERNEL_SIZES)):
-            prefix = f"{name}.depthwise.branches.{branch}"
-            branches.append(ops.clamp(self.conv_norm(hidden, f"{prefix}.0", f"{prefix}.1", depthwise=True), 0.0, 6.0))
-        total = branches[0]
-        for other in branches[1:]:
-            total = ops.add(total, other)
-        channels = self.weights[f"{name}.expand.0.weight"].shape[0]
-        # Shuffled channel n is channel order[n]; so the weight for order[n] is the one that the shuffled n would meet.
-        order = np.arange(channels).reshape(shuffle_groups(channels, width_out), -1).T.ravel()
-        projected = self.conv_norm(total, f"{name}.project.0", f"{name}.project.1", inputs=np.argsort(order))
-        residual = x if width_in == width_out else self.convolution(x, self.weights[f"{name}.residual.weight"])
+        hidden = relu6(self.conv_norm(x, f"{name}.expand.0", f"{name}.expand.1"))
+        prefixes = [f"{name}.depthwise.branches.{branch}" for branch in range(len(KERNEL_SIZES))]
+        outs = [relu6(self.conv_norm(hidden, f"{prefix}.0", f"{prefix}.1", depthwise=True)) for prefix in prefixes]
+        total = ops.add(ops.add(outs[0], outs[1]), outs[2])
+        projected = self.conv_norm(total, f"{name}.project.0", f"{name}.project.1", weight=self.projection(name, width_out))
+        residual = x if width_in == width_out else self.layers.convolution(x, self.weights[f"{name}.residual.weight"])
         return ops.add(residual, projected)
 
+    def projection(self, name: str, width_out: int) -> Array:
+        """The weights that do to the hidden channels what a block's last convolution does to them after their shuffle."""
+        weight = self.weights[f"{name}.project.0.weight"]
+        channels = weight.shape[1]
+        # Shuffled channel n is channel order[n]; so the weight for order[n] is the one that the shuffled n would meet.
+        order = np.arange(channels).reshape(shuffle_groups(channels, width_out), -1).T.ravel()
+        return weight[:, np.argsort(order)]
+
     def channel_attention(self, x: Any, name: str) -> Any:
-        pooled = (ops.reduce_mean(x, self.spatial_axes, True), ops.reduce_max(x, self.spatial_axes, True))
+        pooled = (ops.reduce_mean(x, self.layers.axes, True), ops.reduce_max(x, self.layers.axes, True))
         squeeze, excite = self.weights[f"{name}.squeeze.weight"], self.weights[f"{name}.excite.weight"]
-        average, maximum = (self.convolution(ops.relu(self.convolution(p, squeeze)), excite) for p in pooled)
-        return ops.multiply(x, ops.sigmoid(ops.add(average, maximum)))
+        average, maximum = (ops.relu(self.layers.convolution(p, squeeze)) for p in pooled)
+        return ops.multiply(x, ops.sigmoid(self.layers.convolution(ops.add(average, maximum), excite)))
 
     def spatial_attention(self, x: Any) -> Any:
         channel_axis = np.array([1], dtype=np.int64)
         statistics = ops.concat([ops.reduce_mean(x, channel_axis, True), ops.reduce_max(x, channel_axis, True)], 1)
-        return ops.multiply(x, ops.sigmoid(self.convolution(statistics, self.weights["spatial_attention.conv.weight"])))
+        return ops.multiply(x, ops.sigmoid(self.large_kernel(statistics, self.weights["spatial_attention.conv.weight"])))
+
+    def large_kernel(self, x: Any, weight: Array) -> Any:
+        """A convolution of few channels to one, with several planes along the first spatial axis computed together, as channels.
+
+        A processor computes many output channels at the cost of one. Output plane p sees the input planes p to p + 6 of its block and
+        none of the others, whose weights are zero.
+        """
+        batch, channels, depth, *plane = shape_of(x)
+        together = next((n for n in _PLANES if depth % n == 0), 0)
+        if self.layers.dims == 2 or not together or prod(plane) * depth < _WORTHWHILE:
+            return self.layers.convolution(x, weight)
+        size = weight.shape[2]
+        padded = self.layers.pad_first(x, size // 2)
+        starts = range(0, depth, together)
+        blocks = [self.layers.cut(padded, 2, start, start + together + size - 1) for start in starts]
+        merged = np.array([batch, channels * (together + size - 1), *plane])
+        stacked = ops.concat([ops.reshape(block, merged, False) for block in blocks], 0)
+        banded = np.zeros((together, channels, together + size - 1, *weight.shape[3:]), np.float32)
+        for p in range(together):
+            banded[p, :, p : p + size] = weight[0]
+        y = Layers(len(plane)).convolution(stacked, banded.reshape(together, -1, *weight.shape[3:]))
+        # (blocks * N, planes, ...) -> (N, 1, depth, ...)
+        parts = ops.split(y, 0, len(blocks)).outputs() if batch > 1 else [y]
+        if batch > 1:
+            y = ops.concat(parts, 1)
+        return ops.reshape(y, np.array([batch, 1, depth, *plane]), False)
 
     def gate(self, gate: Any, skip: Any, name: str) -> Any:
-        sides = [self.conv_norm(x, f"{name}.{branch}.0", f"{name}.{branch}.1") for x, branch in ((gate, "gate"), (skip, "skip"))]
-        attention = self.conv_norm(ops.relu(ops.add(*sides)), f"{name}.attend.0", f"{name}.attend.1")
-        return ops.multiply(skip, ops.sigmoid(attention))
-
-    def conv_norm(self, x: Any, conv: str, norm: str, *, depthwise: bool = False, inputs: Array | None = None) -> Any:
-        """A convolution and the norm after it; `inputs` is the order of the weight's input channels."""
-        weight, bias = self.weights[f"{conv}.weight"], self.weights.get(f"{conv}.bias")
-        if inputs is not None:
-            weight = weight[:, inputs]
-        factor, offset = self.weights[f"{norm}.weight"], self.weights[f"{norm}.bias"]
+        sides = ((gate, f"{name}.gate"), (skip, f"{name}.skip"))
+        inner, per_group = self.weights[f"{name}.gate.0.weight"].shape[:2]
+        ones = self.layers.ones_per_axis()
+        groups = np.repeat(np.eye(inner, dtype=np.float32), per_group, 1).reshape(inner, inner * per_group, *ones)
         if self.architecture.norm == "instance":
             # A bias would be taken away again with the mean.
-            return self.instance_norm(self.convolution(x, weight, depthwise=depthwise), factor, offset)
-        scale = factor / np.sqrt(self.weights[f"{norm}.running_var"] + np.float32(NORM_EPSILON))
-        shift = offset - self.weights[f"{norm}.running_mean"] * scale
-        if bias is not None:
-            shift = shift + bias * scale
-        return self.convolution(x, weight * scale.reshape(-1, *(1,) * (weight.ndim - 1)), shift, depthwise=depthwise)
-
-    def instance_norm(self, x: Any, factor: Array, offset: Array) -> Any:
-        """OpenVINO's own operator for this (MVN) sums a million voxels one by one and loses a ten-thousandth of the variance."""
-        centred = ops.subtract(x, self.spatial_mean(x))
-        variance = self.spatial_mean(ops.multiply(centred, centred))
-        deviation = ops.sqrt(ops.add(variance, ops.constant(np.float32(NORM_EPSILON))))
-        return ops.add(ops.multiply(centred, ops.divide(self.per_channel(factor), deviation)), self.per_channel(offset))
-
-    def spatial_mean(self, x: Any) -> Any:
-        """Rows first, then the rows' means; the reshape keeps OpenVINO from merging the two into one long sum."""
-        shape = _shape(x)
-        rows = ops.reduce_mean(x, self.spatial_axes[-1:], False)
-        mean = ops.reduce_mean(ops.reshape(rows, np.array([*shape[:2], -1]), False), np.array([2]), False)
-        return ops.reshape(mean, np.array([*shape[:2], *(1,) * self.dims]), False)
-
-    def convolution(self, x: Any, weight: Array, bias: Array | None = None, *, depthwise: bool = False) -> Any:
-        size = weight.shape[-1]
-        pads, ones = [size // 2] * self.dims, [1] * self.dims
-        if depthwise and size == 1:
-            y = ops.multiply(x, self.per_channel(weight))
-        elif (groups := _shape(x)[1] // weight.shape[1]) > 1:
-            grouped = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
-            y = ops.group_convolution(x, ops.constant(np.ascontiguousarray(grouped)), ones, pads, pads, ones)
+            each = [self.layers.convolution(self.layers.depthwise(x, self.kernels(f"{side}.0")), groups) for x, side in sides]
+            first, second = (
+                instance_norm(self.layers, x, self.weights[f"{side}.1.weight"], self.weights[f"{side}.1.bias"])
+                for x, (_, side) in zip(each, sides, strict=True)
+            )
+            both = ops.add(first, second)
         else:
-            y = ops.convolution(x, ops.constant(np.ascontiguousarray(weight)), ones, pads, pads, ones)
-        return y if bias is None else ops.add(y, self.per_channel(bias))
+            (scale, offset), (other_scale, other_offset) = (folded(self.weights, f"{side}.0", f"{side}.1") for _, side in sides)
+            first, second = (
+                self.layers.depthwise(x, self.kernels(f"{side}.0", factors))
+                for (x, side), factors in zip(sides, (scale, other_scale), strict=True)
+            )
+            both = self.layers.convolution(ops.add(first, second), groups, offset + other_offset)
+        attention = self.conv_norm(ops.relu(both), f"{name}.attend.0", f"{name}.attend.1")
+        return ops.multiply(skip, ops.sigmoid(attention))
 
-    def per_channel(self, values: Array) -> Any:
-        return ops.constant(np.ascontiguousarray(values.reshape(1, -1, *(1,) * self.dims), dtype=np.float32))
+    def kernels(self, conv: str, factors: Array | None = None) -> Array:
+        """A grouped convolution's weights as one kernel per input channel, (C, 1, *K), times a factor per group."""
+        weight = self.weights[f"{conv}.weight"]
+        if factors is not None:
+            weight = weight * factors.reshape(-1, *(1,) * (weight.ndim - 1))
+        return weight.reshape(-1, 1, *weight.shape[2:])
 
-    def max_pool(self, x: Any) -> Any:
-        twos, none, ones = [2] * self.dims, [0] * self.dims, [1] * self.dims
-        return ops.max_pool(x, twos, ones, none, none, twos).output(0)
-
-    def up(self, x: Any) -> Any:
-        larger = ops.interpolate(
-            x,
-            np.full(self.dims, 2.0, np.float32),
-            mode="linear_onnx",
-            shape_calculation_mode="scales",
-            pads_begin=[0] * (self.dims + 2),
-            pads_end=[0] * (self.dims + 2),
-            coordinate_transformation_mode="half_pixel",
-            axes=self.spatial_axes,
-        )
-        return ops.relu(larger)
-
-
-def _shape(x: Any) -> list[int]:
-    output = x if isinstance(x, ov.Output) else x.output(0)
-    return list(output.get_shape())
+    def conv_norm(self, x: Any, conv: str, norm: str, *, depthwise: bool = False, weight: Array | None = None) -> Any:
+        """A convolution and the norm after it; `weight` takes the place of the stored one."""
+        weight = self.weights[f"{conv}.weight"] if weight is None else weight
+        convolve = self.layers.depthwise if depthwise else self.layers.convolution
+        if self.architecture.norm == "instance":
+            # A bias would be taken away again with the mean.
+            return instance_norm(self.layers, convolve(x, weight), self.weights[f"{norm}.weight"], self.weights[f"{norm}.bias"])
+        scale, offset = folded(self.weights, conv, norm)
+        return convolve(x, weight * scale.reshape(-1, *(1,) * (weight.ndim - 1)), offset)
