@@ -70,14 +70,15 @@ class Correct(Fold):
             text="3D", tooltip="Paint a ball through the slices instead of a disc; round in mm, however thick slices are."
         )
         self.axis = ComboBox(choices=self._axes, tooltip="Across which axis the slices lie that you drew in.")
-        self.smallest = FloatSpinBox(value=1.0, min=0.001, max=1000.0, step=0.5, tooltip="Islands smaller than this are removed.")
-        self.smallest.native.setDecimals(3)
+        self.smallest = FloatSpinBox(value=1.0, min=0.01, max=1000.0, step=0.5, tooltip="Islands smaller than this are removed.")
         self.hole = ComboBox(
             choices=[("in 3D", None), ("in each slice", "slice")],
             tooltip="In 3D: what is enclosed on all sides. In each slice: what is enclosed in a slice across the axis in view.",
         )
         self.radius = FloatSpinBox(value=1.0, min=0.1, max=20.0, step=0.5, tooltip="How much is rounded off, in millimetres.")
         self.radius.native.setSuffix(" mm")
+        for spin, decimals in ((self.brush, 1), (self.smallest, 2), (self.radius, 1)):
+            spin.native.setDecimals(decimals)
         self.buttons = {name: self._button(name, text, tip) for name, (text, tip) in _BUTTONS.items()}
         self._status = QLabel()
         self._status.setWordWrap(True)
@@ -275,12 +276,15 @@ class Correct(Fold):
 
 
 _BUTTONS = {
-    "between": ("Fill between slices", "Draw a class on a few slices, and let the slices between them be drawn for you."),
+    "between": (
+        "Fill between slices",
+        "Draw a class on a few slices; those between are drawn for you, over other classes unless napari preserves labels.",
+    ),
     "holes": ("Fill holes", "Fill the background inside of a class; other classes inside of it stay."),
     "small": ("Remove islands", "Remove the islands of a class that are smaller than the size beside this."),
     "smooth": ("Smooth", "Round off outlines by as many millimetres along every axis, however thick slices are."),
     "largest": ("Keep largest", "Remove all islands of a class but the largest."),
     "erase": ("Erase", "Remove the class, or with “Every class” the whole prediction."),
-    "prediction": ("Prediction", "Go back to what the model predicted; Ctrl+Z brings your corrections back."),
+    "prediction": ("Reset", "Go back to what the model predicted; Ctrl+Z brings your corrections back."),
 }
 """Name of the button, and what it does."""

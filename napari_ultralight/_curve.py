@@ -38,6 +38,9 @@ class Curve(QWidget):
 
     def add(self, epoch: Epoch) -> None:
         """Go on by one stretch of training."""
+        if self.losses and epoch.step <= self.losses[-1][0]:
+            # Cross-validation trains several times.
+            self.clear()
         self._steps = max(1, epoch.steps)
         if isfinite(epoch.loss):
             self.losses.append((epoch.step, epoch.loss))
@@ -63,13 +66,14 @@ class Curve(QWidget):
         self._label(painter, LOSS, QRectF(0, area.top() - line / 2, left - 4, line), f"{highest:.2f}", Qt.AlignmentFlag.AlignRight)
         self._label(painter, LOSS, QRectF(0, area.bottom() - line / 2, left - 4, line), "0", Qt.AlignmentFlag.AlignRight)
         beside = area.right() + 4
-        self._label(painter, SCORE, QRectF(beside, area.top() - line / 2, right, line), "1.0", Qt.AlignmentFlag.AlignLeft)
-        self._label(painter, SCORE, QRectF(beside, area.bottom() - line / 2, right, line), "0", Qt.AlignmentFlag.AlignLeft)
+        if self.scores:
+            self._label(painter, SCORE, QRectF(beside, area.top() - line / 2, right, line), "1.0", Qt.AlignmentFlag.AlignLeft)
+            self._label(painter, SCORE, QRectF(beside, area.bottom() - line / 2, right, line), "0", Qt.AlignmentFlag.AlignLeft)
         last_loss = f" {self.losses[-1][1]:.3f}" if self.losses else ""
-        last_score = f" {self.scores[-1][1]:.3f}" if self.scores else ""
+        score = f"Validation Dice {self.scores[-1][1]:.3f}" if self.scores else "no case to validate on yet"
         whole = QRectF(0, 0, self.width(), line)
         self._label(painter, LOSS, whole, f"Loss{last_loss}", Qt.AlignmentFlag.AlignLeft)
-        self._label(painter, SCORE, whole, f"Validation Dice{last_score}", Qt.AlignmentFlag.AlignRight)
+        self._label(painter, SCORE, whole, score, Qt.AlignmentFlag.AlignRight)
         below = QRectF(area.left(), self.height() - line, area.width(), line)
         self._label(
             painter, faint, below, f"step {self.losses[-1][0] if self.losses else 0} of {self._steps}", Qt.AlignmentFlag.AlignHCenter

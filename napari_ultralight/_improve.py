@@ -64,6 +64,7 @@ class Improve(Fold):
         )
         self.cancel = PushButton(text="Cancel", enabled=False, tooltip="Stop the training; everything stays as it was.")
         self.minutes = FloatSpinBox(value=2.5, min=0.1, max=600.0, step=0.5, tooltip="How long is trained; the comparison comes on top.")
+        self.minutes.native.setDecimals(1)
         self.minutes.native.setSuffix(" min")
         self.retrain.native.setObjectName("primary")
         self.progress = ProgressBar(value=0, min=0, max=1, tooltip="How far the retraining has come.")
@@ -172,7 +173,7 @@ class Improve(Fold):
         name, _, version = str(result["model"]).partition("@")
         if result["decision"] == "ask" and confirm(self, f"{result['model']}\n\n{result['sentence']}", "Use it"):
             self.versions.use(name, version)
-            self.say(f"{result['model']} is in use, as you decided.")
+            self.say(f"{result['model']} is in use, as you decided. {str(result['sentence']).removesuffix(' Use the new version?')}")
         self.learned.emit()
         self.show_model()
 
@@ -192,9 +193,9 @@ class Improve(Fold):
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
-        buttons.addWidget(self.retrain.native, 2)
-        buttons.addWidget(self.minutes.native, 1)
-        buttons.addWidget(self.cancel.native, 1)
+        buttons.addWidget(self.retrain.native, 3)
+        buttons.addWidget(self.minutes.native, 2)
+        buttons.addWidget(self.cancel.native, 2)
         layout = QVBoxLayout()
         layout.setSpacing(6)
         layout.addWidget(self._count)

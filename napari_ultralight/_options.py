@@ -10,11 +10,12 @@ from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, PushButton
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QWidget
 
 from ultralightunet.home import home
 
 from ._fold import Fold
+from ._path_label import PathLabel
 
 
 class Options(Fold):
@@ -47,8 +48,7 @@ class Options(Fold):
             step=0.1,
             tooltip="Distance of neighbouring windows as a share of a window: 1 is fastest, 0.5 smoother.",
         )
-        self._home = QLabel()
-        self._home.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._home = PathLabel()
         change = PushButton(
             text="Change…", tooltip="Keep models and caches elsewhere until napari closes; set ULTRALIGHT_HOME to make it last."
         )
@@ -89,7 +89,7 @@ class Options(Fold):
 
     def _show_home(self) -> None:
         folder = str(home())
-        self._home.setText(folder if len(folder) < 28 else "…" + folder[-26:])
+        self._home.show_path(folder)
         self._home.setToolTip(f"Models that you add are kept in\n{folder}")
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from magicgui.widgets import PushButton
 from qtpy.QtCore import QObject, Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QWidget
 
 from ultralightunet.corrections import Store, default_store
 from ultralightunet.corrections.files import as_json, replace_durably
 from ultralightunet.errors import UltraLightError
 from ultralightunet.home import home
 
+from ._path_label import PathLabel
 from ._worker import show_failure
 
 logger = logging.getLogger(__name__)
@@ -62,8 +63,7 @@ class StoreRow(QWidget):
         super().__init__(parent)
         self._stores = stores
         self._model = ""
-        self._path = QLabel()
-        self._path.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._path = PathLabel()
         self.change = PushButton(text="Change…", tooltip="Keep the corrections for this model in another folder, also next time.")
         self.change.changed.connect(self._ask)
         row = QHBoxLayout(self)
@@ -80,10 +80,10 @@ class StoreRow(QWidget):
     def _show(self) -> None:
         self.change.enabled = bool(self._model)
         if not self._model:
-            self._path.setText("")
+            self._path.show_path("")
             return
         folder = str(self._stores.of(self._model))
-        self._path.setText(folder if len(folder) < 30 else "…" + folder[-28:])
+        self._path.show_path(folder)
         self._path.setToolTip(f"Corrections for {self._model} are kept in\n{folder}\nand are never changed. Nothing there names a patient.")
 
     def _ask(self) -> None:

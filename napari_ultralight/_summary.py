@@ -17,6 +17,7 @@ class SummaryView(QWidget):
         super().__init__(parent)
         self._text = QLabel()
         self._text.setWordWrap(True)
+        self._text.setToolTip("Dice between what was predicted and what is there now, where it was checked: 1 if they are the same.")
         self._table = QTableWidget(0, 4)
         self._table.verticalHeader().hide()
         self._table.verticalHeader().setDefaultSectionSize(24)
@@ -54,7 +55,7 @@ class SummaryView(QWidget):
         part = "" if summary.voxels_checked == summary.voxels else f" of {summary.voxels_checked:,} checked"
         # Without a prediction, what a person drew is all new.
         verb = "labelled" if summary.dice is None else "changed"
-        score = "" if summary.dice is None else f" · Dice with the prediction {summary.dice:.3f}"
+        score = "" if summary.dice is None else f" · Dice <b>{summary.dice:.3f}</b>"
         self._text.setText(f"<b>{summary.voxels_changed:,}</b>{part} voxels {verb}{score}")
         self._text.show()
         in_ml = any(change.ml_after is not None for change in summary.classes)

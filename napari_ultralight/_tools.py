@@ -83,8 +83,12 @@ class Target:
 
 
 def fill_between(target: Target, *, axis: int) -> Change:
-    """See `editing.fill_between`; `axis` is a shown one."""
-    return partial(editing.fill_between, axis=axis, spacing=target.grid.shown_spacing)
+    """See `editing.fill_between`; `axis` is a shown one.
+
+    A class that the user chose is drawn over others, as the brush does, unless napari is told to preserve labels.
+    """
+    over = target.classes is not None and not target.layer.preserve_labels
+    return partial(editing.fill_between, axis=axis, spacing=target.grid.shown_spacing, over=over)
 
 
 def remove_small(target: Target, *, smallest_ml: float) -> Change:

@@ -115,12 +115,17 @@ class VersionList(QWidget):
 
 
 def score_of(scores: Mapping[str, Any]) -> str:
-    """The figure that tells most about a version, as far as it was measured: on held-out cases, else an estimate, else any Dice."""
+    """The figure that tells most about a version, as far as it was measured: on held-out cases, else an estimate ("~"), else any Dice.
+
+    Where the version that it was made from was measured on the same cases, that one's figure comes first.
+    """
     named = [(name, value) for name, value in scores.items() if "dice" in name.lower()]
     for name, value in sorted(named, key=lambda pair: ("held-out" not in pair[0], "estimate" not in pair[0])):
-        mean = value.get("mean") if isinstance(value, Mapping) else value
+        figures = value if isinstance(value, Mapping) else {"mean": value}
+        mean, before = figures.get("mean"), figures.get("parent")
         if isinstance(mean, int | float):
-            return f"{'~' if 'estimate' in name else ''}{mean:.3f}"
+            was = f"{before:.3f} → " if isinstance(before, int | float) else ""
+            return f"{'~' if 'estimate' in name else ''}{was}{mean:.3f}"
     return "-"
 
 

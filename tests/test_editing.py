@@ -61,6 +61,16 @@ def test_filling_draws_over_nothing_and_works_for_several_classes_at_once() -> N
     assert np.array_equal(fill_between(labels, (2,), axis=0, spacing=SPACING) == 1, labels == 1)
 
 
+def test_a_lesion_drawn_into_an_organ_is_filled_in_there_if_it_may_draw_over_it() -> None:
+    labels = np.ones((7, 20, 30), np.uint8)
+    labels[[0, 6], 6:12, 8:16] = 2
+    labels[3, 0] = 0
+    assert np.array_equal(fill_between(labels, (2,), axis=0, spacing=SPACING), labels)
+    filled = fill_between(labels, (2,), axis=0, spacing=SPACING, over=True)
+    assert (filled[1:6, 6:12, 8:16] == 2).all()
+    assert np.count_nonzero(filled == 2) == 7 * 48
+
+
 def test_filling_between_slices_of_a_picture_is_refused() -> None:
     with pytest.raises(InputError, match="volume"):
         fill_between(np.zeros((4, 4), np.uint8), (1,), axis=0, spacing=(1, 1))

@@ -54,17 +54,18 @@ def difference(before: Labels, after: Labels) -> Edit:
     return Edit(where, before[where], after[where])
 
 
-def fill_between(labels: Labels, classes: Collection[int], *, axis: int, spacing: Sequence[float]) -> Labels:
+def fill_between(labels: Labels, classes: Collection[int], *, axis: int, spacing: Sequence[float], over: bool = False) -> Labels:
     """Draw what is missing between slices in which a class was drawn, by blending the distances from its outlines.
 
     Outlines are moved onto each other's centre before they are blended (shape-based interpolation after Raya and Udupa 1990), so that
-    a structure that runs obliquely does not thin out. Only background is drawn over.
+    a structure that runs obliquely does not thin out.
 
     Args:
         labels: (k, j, i).
         classes: which.
         axis: across which the slices lie.
         spacing: mm along the axes of `labels`.
+        over: whether classes that are not among `classes` are drawn over as well as the background.
 
     Raises:
         InputError: for labels that are no volume.
@@ -76,6 +77,7 @@ def fill_between(labels: Labels, classes: Collection[int], *, axis: int, spacing
     depth = np.full(slices.shape, -np.inf, np.float32) if len(classes) > 1 else None
     plane = [size for n, size in enumerate(spacing) if n != axis]
     original = np.moveaxis(labels, axis, 0)
+    kept = np.isin(original, list(classes)) if over else original != 0
     for label in classes:
         mask = original == label
         drawn = np.flatnonzero(mask.any(axis=(1, 2)))
@@ -84,7 +86,7 @@ def fill_between(labels: Labels, classes: Collection[int], *, axis: int, spacing
                 continue
             for n, inside in _between(mask[first], mask[last], int(last - first), plane):
                 at = slices[first + n]
-                free = (inside > 0) & (original[first + n] == 0)
+                free = (inside > 0) & ~kept[first + n]
                 if depth is not None:
                     free &= inside > depth[first + n]
                     depth[first + n][free] = inside[free]

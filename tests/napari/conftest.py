@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from napari.layers import Labels
+from napari.layers import Labels, Layer
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManager, PluginManifest
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication, QMessageBox
 
+from napari_ultralight._layers import Picture
 from tests.small_models import small_model
-from ultralightunet.models import Intensity
+from ultralightunet.models import Intensity, load_model
+from ultralightunet.volume import Segmentation
 
 PLUGIN = "napari-ultralight"
 
@@ -84,3 +88,61 @@ def labels_in(viewer: Any) -> list[Labels]:
 def amounts(dock: Any) -> dict[int, str]:
     """What the table says of each label."""
     return {label: amount for label, _, amount in dock.table.rows()}
+
+
+def add_labels(viewer: Any, labels: np.ndarray, *, model: str = "small", **placing: Any) -> Labels:
+    """An image, and on it labels as if a model of three classes had just made them."""
+    image = viewer.add_image(grey(labels.shape), name="scan", **placing)
+    picture = Picture.of(image)
+    found = load_model(model)
+    made = Segmentation(picture.grid.to_native(labels).copy(), picture.grid.affine, found.classes, picture.grid.has_spacing, model=found.id)
+    layer = viewer.add_layer(Layer.create(*picture.labels_layer(made, name=f"scan - {model}")))
+    viewer.layers.selection.active = layer
+    layer.selected_label = 1
+    return layer
+
+
+def blobs(shape: tuple[int, ...] = (24, 40, 36)) -> np.ndarray:
+    """Two balls of classes 1 and 2, a hole in the first, a speck, and a slice that is missing."""
+    labels = np.zeros(shape, np.uint8)
+    axes = np.ogrid[tuple(slice(0, n) for n in shape)]
+    for label, share in ((1, 0.35), (2, 0.7)):
+        distance = sum((axis - n * (0.5 if k == 0 else share)) ** 2 for k, (axis, n) in enumerate(zip(axes, shape, strict=True)))
+        labels[distance < (min(shape) / 3.5) ** 2] = label
+    middle = tuple(round(n * (0.5 if k == 0 else 0.35)) for k, n in enumerate(shape))
+    labels[middle] = 0
+    labels[(0,) * len(shape)] = 1
+    if len(shape) == 3:
+        labels[middle[0] + 2] = 0
+    return labels
+
+
+def answer(button: str) -> list[str]:
+    """Let the next question be answered by its button of that name; what was asked appears in the list."""
+    asked: list[str] = []
+    timer = QTimer()
+
+    def look() -> None:
+        box = QApplication.activeModalWidget()
+        if isinstance(box, QMessageBox):
+            timer.stop()
+            asked.append(box.text())
+            next(b for b in box.buttons() if b.text() == button).click()
+
+    timer.timeout.connect(look)
+    timer.start(20)
+    asked_by.append(timer)
+    return asked
+
+
+asked_by: list[QTimer] = []
+"""Timers that wait for a question; a test's end stops them."""
+
+
+@pytest.fixture(autouse=True)
+def no_one_waits_for_questions() -> Iterator[None]:
+    """Stops what `answer` started."""
+    yield
+    for timer in asked_by:
+        timer.stop()
+    asked_by.clear()
