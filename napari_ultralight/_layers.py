@@ -19,6 +19,9 @@ from ultralightunet.volume import Affine, Segmentation, Volume
 from ._grid import KEY, Grid, LayerData
 from ._packed import digest, pack
 
+SAVED = "saved"
+"""In a layer's facts: the digest of the labels as they were when they were predicted or last saved."""
+
 OTHER_COLOR = (0.6, 0.6, 0.6, 1.0)
 """Of labels that the model does not know, such as those that a user adds."""
 
@@ -90,7 +93,7 @@ class Picture:
             "image_id": self.layer_id,
             "index": list(self.index),
             "prediction": pack(segmentation.labels),
-            "saved": digest(data),
+            SAVED: digest(data),
         }
         arguments = {
             **self.placement,
@@ -158,6 +161,11 @@ def classes_of(facts: Mapping[str, Any]) -> tuple[LabelClass, ...]:
 def with_classes(facts: Mapping[str, Any], classes: Sequence[LabelClass]) -> dict[str, Any]:
     """The facts of a Labels layer, with other classes."""
     return {**facts, "classes": [asdict(c) for c in classes]}
+
+
+def note_saved(layer: Any, digest_of_labels: str) -> None:
+    """Note in a Labels layer that the labels with a certain digest are safe."""
+    layer.metadata = {**layer.metadata, KEY: {**layer.metadata.get(KEY, {}), SAVED: digest_of_labels}}
 
 
 def show_classes(layer: Any, classes: Sequence[LabelClass]) -> None:

@@ -26,11 +26,10 @@ from ._export import Export
 from ._fold import Fold
 from ._grid import KEY
 from ._job import Job
-from ._layers import classes_of, show_classes
+from ._layers import classes_of, note_saved, show_classes
 from ._packed import digest
 from ._stores import StoreRow, Stores
 from ._summary import SummaryView
-from ._unsaved import SAVED
 from ._worker import in_words_of_the_dock, show_failure
 
 SAVE_KEY = "Control-Shift-K"
@@ -185,7 +184,7 @@ class Save(Fold):
         layer = self._layer
         if not classes_of(layer.metadata.get(KEY, {})):
             show_classes(layer, correction.classes)
-        layer.metadata = {**layer.metadata, KEY: {**layer.metadata[KEY], SAVED: digest(correction.data)}}
+        note_saved(layer, digest(correction.data))
         role = "it will be learned from" if revision.role == "train" else "it is held out, to test what was learned from the others"
         again = f", revision {revision.number}" if revision.number > 1 else ""
         self.say(f"Saved as case {revision.case[:8]}{again}; {role}.")

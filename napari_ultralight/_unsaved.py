@@ -21,15 +21,13 @@ from ultralightunet.events import Progress
 from ._drafts import Draft, DraftFolder
 from ._grid import KEY
 from ._job import Job
+from ._layers import SAVED
 from ._packed import digest
 
 logger = logging.getLogger(__name__)
 
 PAUSE_MS = 1500
 """How long painting must rest before it is kept on disk."""
-
-SAVED = "saved"
-"""In a layer's facts: the digest of the labels as they were when they were predicted or last saved."""
 
 
 class Unsaved(QObject):

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import napari
-from napari.layers import Image
+from napari.layers import Image, Labels
 
 from ultralightunet.io import write_labels
 
-from ._layers import segmentation_of
+from ._layers import note_saved, segmentation_of
+from ._packed import digest
 
 
 def write(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
@@ -24,5 +25,11 @@ def write(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
         OutputError: if the file cannot be written, or does not read back the same.
     """
     viewer = napari.current_viewer()
-    images = [layer for layer in viewer.layers if isinstance(layer, Image)] if viewer else []
-    return [str(write_labels(segmentation_of(data, attributes, images), Path(path)))]
+    layers = list(viewer.layers) if viewer else []
+    images = [layer for layer in layers if isinstance(layer, Image)]
+    written = write_labels(segmentation_of(data, attributes, images), Path(path))
+    for layer in layers:
+        # What stands in a file is not lost, so nobody need be asked about it.
+        if isinstance(layer, Labels) and layer.data is data:
+            note_saved(layer, digest(data))
+    return [str(written)]
