@@ -1,4 +1,4 @@
-"""The picture on the page of the `brain` model: `python training/picture.py` segments the sample heads as a user would and draws them."""
+"""The pictures on the pages of the head models: `python training/picture.py` segments the sample heads as a user would and draws them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from recipe import ROOT
 
 import ultralightunet as ulu
 from ultralightunet.io import read_image
+from ultralightunet.models import SHIPPED
 from ultralightunet.transforms import Orientation
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
+MODELS = ("brain", "brain-anatomy")
 HEADS = {"colin27_t1.nii.gz": "Colin27, T1, 1 mm", "tumour_mri_1.nrrd": "tumour MRI 1, 6.5 mm slices", "tumour_mri_2.nrrd": "tumour MRI 2"}
 
 
@@ -30,12 +32,13 @@ def draw(
     axes.axis("off")
 
 
-def main() -> None:
-    model = ulu.load_model("brain")
+def picture(name: str) -> None:
+    """Each sample head in three planes, with the labels of the model `name`."""
+    model = ulu.load_model(SHIPPED / name)
     colors = {c.index: c.color for c in model.classes[1:]}
     figure, grid = plt.subplots(len(HEADS), 3, figsize=(12, 12.5), facecolor="black", layout="constrained")
-    for row, (name, title) in zip(grid, HEADS.items(), strict=True):
-        volume = read_image(ROOT / "sample_data" / name)
+    for row, (head, title) in zip(grid, HEADS.items(), strict=True):
+        volume = read_image(ROOT / "sample_data" / head)
         orientation = Orientation.of(volume.affine)
         # The patient's right on the left of the picture.
         image, labels = (orientation.apply(array)[:, :, ::-1] for array in (volume.array, ulu.segment(volume, model).labels))
@@ -46,10 +49,11 @@ def main() -> None:
         draw(row[1], image[:, j], labels[:, j], colors, dk / di, brightest)
         draw(row[2], image[:, :, i], labels[:, :, i], colors, dk / dj, brightest)
         row[0].set_title(title, color="white", loc="left")
-    target = ROOT / "docs" / "images" / "models" / "brain.png"
+    target = ROOT / "docs" / "images" / "models" / f"{name}.png"
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=60)
 
 
 if __name__ == "__main__":
-    main()
+    for name in MODELS:
+        picture(name)
