@@ -112,8 +112,6 @@ def imported_by_a_fresh_process(*modules: str) -> set[str]:
 
 @pytest.mark.parametrize("folder", FORBIDDEN)
 def test_a_folder_imports_nothing_that_belongs_to_another(folder: str) -> None:
-    if folder == "slicer_extension" and not (ROOT / folder).exists():
-        pytest.skip("there is no Slicer extension yet")
     files = files_in(folder)
     assert files
     wrong = [
@@ -136,17 +134,33 @@ def test_only_files_that_work_with_torch_import_it_at_once() -> None:
     assert wrong == []
 
 
-def test_the_slicer_extension_imports_no_torch_at_once() -> None:
-    files = files_in("slicer_extension")
-    if not files:
-        pytest.skip("there is no Slicer extension yet")
+def test_the_slicer_extension_never_loads_the_core_or_tensors_into_slicers_own_process() -> None:
+    # It is spoken to in a process of its own; installing its packages needs no restart then, and nothing of it can freeze Slicer.
     wrong = [
         f"{name_of(path)}:{found.line} imports {found.module}"
-        for path in files
+        for path in files_in("slicer_extension")
         for found in imports_of(path)
-        if found.at_once and found.package in TENSORS
+        if found.package in TENSORS | {"ultralightunet"}
     ]
     assert wrong == []
+
+
+def test_the_slicer_extension_runs_no_pip_when_it_is_imported() -> None:
+    pip = {"pip_install", "pip_ensure", "installTorch"}
+    wrong = [
+        f"{name_of(path)}:{call.lineno} calls {ast.unparse(call.func)}"
+        for path in files_in("slicer_extension")
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body
+        if not isinstance(statement, ast.FunctionDef | ast.ClassDef)
+        for call in ast.walk(statement)
+        if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] in pip
+    ]
+    assert wrong == []
+
+
+def test_only_the_panel_of_the_slicer_extension_knows_qt() -> None:
+    found = {path.name for path in files_in("slicer_extension") for found in imports_of(path) if found.package in {"ctk", "qt"}}
+    assert found == {"panel.py"}
 
 
 @pytest.mark.parametrize("package", ["ultralightunet", "napari_ultralight"])

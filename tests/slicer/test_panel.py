@@ -282,7 +282,7 @@ def test_a_correction_is_saved_exported_and_counted(user: Slicer, tmp_path: Path
     user.enter()
     user.choice.model = "small@1.0.0"
     user.wait()
-    assert "empty so far" in user.ui.storeText.text
+    assert "No corrections yet" in user.ui.storeStatus.text
     assert not user.ui.exportButton.enabled
     node = user.segment()
     painted = np.zeros((20, 24, 28), np.uint8)
@@ -291,7 +291,7 @@ def test_a_correction_is_saved_exported_and_counted(user: Slicer, tmp_path: Path
     user.ui.saveButton.click()
     user.wait()
     assert "Saved as" in user.ui.keepStatus.text
-    assert "1 corrected case(s)" in user.ui.storeText.text
+    assert "1 corrected image:" in user.ui.storeStatus.text
     (revision,) = Store(ultralight_home / "stores" / "small").cases()
     assert revision.model == "small@1.0.0"
     FileDialog.answer = str(tmp_path / "exported")
@@ -362,7 +362,7 @@ def test_another_data_folder_is_taken_up_at_once(user: Slicer, tmp_path: Path, m
     monkeypatch.setenv("ULTRALIGHT_HOME", os.environ["ULTRALIGHT_HOME"])
     user.ui.homeButton.click()
     user.wait()
-    assert user.ui.homeText.text == str(tmp_path / "elsewhere")
+    assert user.ui.homeText.toolTip == str(tmp_path / "elsewhere")
     assert "small" not in [user.ui.modelSelector.itemText(n) for n in range(user.ui.modelSelector.count)]
 
 

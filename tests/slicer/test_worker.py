@@ -143,9 +143,14 @@ def test_what_libraries_print_does_not_reach_the_host() -> None:
         "tasks.Tasks.models = loud\n"
         "import ultralightunet.worker as worker; worker.main()\n"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", code], input=b'{"id": 1, "do": "models"}\n', capture_output=True, check=True, timeout=60
-    ).stdout.splitlines()
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b'{"id": 1, "do": "models"}\n')
+        process.stdin.flush()
+        found = [process.stdout.readline(), process.stdout.readline()]
+        process.stdin.close()
+        found += process.stdout.readlines()
     assert [json.loads(line)["event"] for line in found] == ["ready", "result"]
 
 

@@ -19,6 +19,9 @@ FORMATS = {
     "nifti": "NIfTI",
 }
 
+SHOWN_OF_A_PATH = 34
+"""Letters of a folder's path that a panel has room for."""
+
 
 class Keeping:
     """Save correction and Export.
@@ -55,10 +58,8 @@ class Keeping:
         """Show what a store holds."""
         self._folder = facts["store"]
         self._classes = facts["classes"]
-        kept = (
-            f"{facts['cases']} corrected case(s), {facts['holdout']} of them kept apart to test with" if facts["cases"] else "empty so far"
-        )
-        self._ui.storeText.text = f"{self._folder}\n{facts['newer'] or kept}"
+        show_path(self._ui.storeText, self._folder)
+        self._ui.storeStatus.text = facts["newer"] or _counted(facts["cases"], facts["holdout"])
         self._ui.exportButton.enabled = bool(facts["cases"])
         self._ui.saveButton.enabled = not facts["newer"]
 
@@ -112,8 +113,21 @@ class Keeping:
 
     def _saved(self, facts: Facts) -> None:
         self._ui.saveButton.enabled = True
-        use = "kept apart to test with" if facts["role"] == "holdout" else "used to train"
+        use = "held out to test with" if facts["role"] == "holdout" else "to learn from"
         score = "" if facts["dice"] is None else f"; Dice between model and correction {facts['dice']:.3f}"
         amount = f"{facts['voxels_changed']:,} of {facts['voxels_checked']:,} checked voxels changed"
         self._say(f"Saved as {facts['case']}, {use}: {amount}{score}")
         self.changed()
+
+
+def show_path(label: Any, path: str) -> None:
+    """Show the end of a path, which has no place to break, and all of it in the tooltip."""
+    label.text = path if len(path) <= SHOWN_OF_A_PATH else "…" + path[-SHOWN_OF_A_PATH:]
+    label.toolTip = path
+
+
+def _counted(cases: int, holdout: int) -> str:
+    if not cases:
+        return "No corrections yet: correct a segmentation and save it."
+    some = f"{cases} corrected image{'' if cases == 1 else 's'}"
+    return f"{some}: {cases - holdout} to learn from, {holdout} held out to test a new version."

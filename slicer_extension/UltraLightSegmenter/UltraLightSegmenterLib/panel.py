@@ -15,7 +15,7 @@ from slicer.util import VTKObservationMixin
 
 from .core import shipped_models
 from .editor import Editor
-from .keeping import Keeping
+from .keeping import Keeping, show_path
 from .learning import Learning
 from .logic import UltraLightSegmenterLogic
 from .model_choice import ModelChoice
@@ -56,6 +56,7 @@ class Panel(VTKObservationMixin):
         self._gui_tag: Any = None
         self._store_of = ""
         self._wanted = ""
+        self._home = ""
         self._began = 0.0
         logic.worker.log = logic.trainer.log = self.log
         ui.noticeLabel.text = _(NOTICE)
@@ -198,7 +199,8 @@ class Panel(VTKObservationMixin):
     # ---- models, stores, versions
 
     def _show_models(self, facts: Facts) -> None:
-        self.ui.homeText.text = facts["home"]
+        self._home = facts["home"]
+        show_path(self.ui.homeText, self._home)
         wanted, self._wanted = self._wanted, ""
         self.models.offer(facts["models"], wanted or (self._choice.model if self._choice is not None else ""))
         if self.models.model is not None:
