@@ -69,10 +69,10 @@ class ClassTable(QWidget):
         self._pause.timeout.connect(self._count)
         self._table.cellClicked.connect(self._use_row)
         self._table.currentCellChanged.connect(self._use_row)
-        viewer.layers.selection.events.active.connect(self._follow_selection)
+        viewer.layers.selection.events.active.connect(self.follow_selection)
         viewer.layers.events.removed.connect(self._forget_removed)
         self.show_layer(None)
-        self._follow_selection()
+        self.follow_selection()
 
     @property
     def layer(self) -> Any:
@@ -119,12 +119,12 @@ class ClassTable(QWidget):
         layer, model = self._viewer.layers.selection.active, self._model()
         if isinstance(layer, Labels) and model is not None:
             show_classes(layer, model.classes)
-            self._follow_selection()
+            self.follow_selection()
 
     def close_down(self) -> None:
         """Let go of the viewer, whose events outlive this widget."""
         self._follow_events(connect=False)
-        self._viewer.layers.selection.events.active.disconnect(self._follow_selection)
+        self._viewer.layers.selection.events.active.disconnect(self.follow_selection)
         self._viewer.layers.events.removed.disconnect(self._forget_removed)
 
     def _follow_events(self, *, connect: bool) -> None:
@@ -140,7 +140,8 @@ class ClassTable(QWidget):
         ):
             (emitter.connect if connect else emitter.disconnect)(slot)
 
-    def _follow_selection(self, event: Any = None) -> None:
+    def follow_selection(self, event: Any = None) -> None:
+        """Show the labels that are selected now."""
         layer = self._viewer.layers.selection.active
         is_ours = isinstance(layer, Labels) and "classes" in layer.metadata.get(KEY, {})
         self.adopt.native.setVisible(isinstance(layer, Labels) and not is_ours)

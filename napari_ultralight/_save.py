@@ -77,7 +77,8 @@ class Save(Fold):
         self._saving = Job(self)
         self._saving.returned.connect(self._saved)
         self._saving.failed.connect(self.say)
-        self._saving.ended.connect(self._show_buttons)
+        self._saving.ended.connect(self._ended)
+        self._question = ""
         self.save = PushButton(text="Save correction", tooltip="Keep image, labels and what was predicted in the store (Ctrl+Shift+K).")
         self.save.native.setObjectName("primary")
         self.checked = CheckedChoice(viewer, active)
@@ -175,10 +176,7 @@ class Save(Fold):
 
     def _saved(self, result: str | tuple[Revision, Correction]) -> None:
         if isinstance(result, str):
-            self.say("Not saved.")
-            if confirm(self, _AS_IT_IS[result], "Save"):
-                # The job that asked has to end first.
-                self._saving.ended.connect(self._save_confirmed)
+            self._question = result
             return
         revision, correction = result
         layer = self._layer
@@ -190,9 +188,14 @@ class Save(Fold):
         self.say(f"Saved as case {revision.case[:8]}{again}; {role}.")
         self.saved.emit(revision)
 
-    def _save_confirmed(self, *_: Any) -> None:
-        self._saving.ended.disconnect(self._save_confirmed)
-        self._save(confirmed=True)
+    def _ended(self, was_cancelled: bool) -> None:
+        self._show_buttons()
+        question, self._question = self._question, ""
+        if not question:
+            return
+        self.say("Not saved.")
+        if confirm(self, _AS_IT_IS[question], "Save"):
+            self._save(confirmed=True)
 
     def _chosen(self) -> None:
         layer = self._active.layer

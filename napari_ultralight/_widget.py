@@ -158,6 +158,8 @@ class UltraLightWidget(QScrollArea):
 
     def _note_saved(self, *_: object) -> None:
         self.unsaved.flush()
+        # Labels from elsewhere have their classes since they were saved.
+        self.table.follow_selection()
         self.improve.show_model()
 
     def _offer_to_save(self, layer: Any) -> None:

@@ -24,6 +24,11 @@ def save(dock: Any, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: not dock.save.is_running, timeout=60_000)
 
 
+def touch(labels: Any, at: tuple[int, ...]) -> None:
+    """Paint a voxel with another label than it has."""
+    labels.data_setitem(tuple(np.array([n]) for n in at), (int(labels.data[at]) + 1) % 3)
+
+
 def test_what_is_saved_is_what_was_painted_on_the_files_own_grid(open_dock: Any, qtbot: Any, tmp_path: Path) -> None:
     viewer, dock = open_dock()
     path = write_nii(tmp_path / "head.nii.gz", grey(), random_affine(np.random.default_rng(2)))
@@ -31,7 +36,7 @@ def test_what_is_saved_is_what_was_painted_on_the_files_own_grid(open_dock: Any,
     click_segment(dock, qtbot)
     (labels,) = labels_in(viewer)
     predicted = labels.data.copy()
-    labels.paint((12, 20, 18), 2)
+    touch(labels, (12, 20, 18))
     save(dock, qtbot)
     (revision,) = Store(default_store("small")).cases()
     native = dock.save._correction().picture.grid.to_native
@@ -41,7 +46,7 @@ def test_what_is_saved_is_what_was_painted_on_the_files_own_grid(open_dock: Any,
     assert revision.model == "small@1.0.0"
     assert revision.checked() is None
     assert revision.case[:8] in dock.save.status
-    labels.paint((12, 10, 10), 1)
+    touch(labels, (12, 10, 10))
     save(dock, qtbot)
     assert "revision 2" in dock.save.status
     assert len(Store(default_store("small")).revisions()) == 2
@@ -87,7 +92,7 @@ def test_only_the_slices_that_were_checked_count(open_dock: Any, qtbot: Any, tmp
     viewer.open(str(path), plugin=PLUGIN)
     click_segment(dock, qtbot)
     (labels,) = labels_in(viewer)
-    labels.paint((12, 20, 18), 2)
+    touch(labels, (12, 20, 18))
     dock.save.expand()
     dock.save.checked.combo.value = Extent.MARKED
     viewer.dims.set_current_step(0, 12)
@@ -102,7 +107,7 @@ def test_only_the_slices_that_were_checked_count(open_dock: Any, qtbot: Any, tmp
     assert np.array_equal(revision.checked(), dock.save._correction().picture.grid.to_native(checked))
     dock.save.checked.combo.value = Extent.RANGE
     dock.save.checked.first.value, dock.save.checked.last.value = 3, 5
-    labels.paint((12, 4, 18), 1)
+    touch(labels, (12, 4, 18))
     save(dock, qtbot)
     (revision,) = Store(default_store("small")).cases()
     checked = np.zeros(labels.data.shape, bool)
