@@ -98,6 +98,7 @@ EXTRAS = {
     "dicom": ["pydicom >= 3", "highdicom >= 0.25"],
     "test": [
         "build",
+        "einops",
         "matplotlib",
         "mypy",
         "pre-commit",

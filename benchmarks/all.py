@@ -1,0 +1,31 @@
+"""Runs every benchmark of speed in turn and so writes RESULTS.md anew: `python benchmarks/all.py`; best on a quiet machine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SPEED = ("patch.py", "slice.py", "whole_head.py", "ct.py", "scaling.py", "training_speed.py")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads")
+    parser.add_argument("--quick", action="store_true", help="see that each works; writes nothing down")
+    found = parser.parse_args()
+    failed = []
+    for name in SPEED:
+        print(f"== {name}", flush=True)
+        command = [sys.executable, str(Path(__file__).parent / name), "--threads", str(found.threads), *(["--quick"] if found.quick else [])]
+        if subprocess.run(command, check=False).returncode:
+            failed.append(name)
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

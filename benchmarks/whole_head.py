@@ -1,0 +1,152 @@
+"""A whole head (Colin27, 181x217x181 at 1 mm), cold from the shell and warm, and deepbet on it: `python benchmarks/whole_head.py`.
+
+deepbet gets an environment of its own in the user's cache folder, made on the first run with pip; without a package index it is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from measuring import ROOT, options, report  # isort: skip - puts the repository on the path
+import numpy as np
+import platformdirs
+from results import table
+
+import ultralightunet as ulu
+from ultralightunet.events import finish
+from ultralightunet.io import read_image
+from ultralightunet.metrics import dice
+
+HEAD = ROOT / "sample_data" / "colin27_t1.nii.gz"
+MASK = ROOT / "sample_data" / "colin27_brain_mask.nii.gz"
+DEEPBET = "deepbet==1.0.2"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process, from its start to its end: seconds, megabytes at its peak, what it printed."""
+
+    wall: float
+    cpu: float
+    peak: float
+    output: str
+
+
+def measured(command: list[str]) -> Run:
+    """Run a command and look at what it used."""
+    began = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(command, stdout=output, stderr=errors, cwd=ROOT)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        errors.seek(0)
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {errors.read()[-300:]}")
+        # Linux counts kilobytes, macOS bytes.
+        return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / (1e3 if sys.platform == "linux" else 1e6), output.read())
+
+
+def cold(model: str, folder: Path, found: argparse.Namespace) -> tuple[list[Run], list[dict[str, float]]]:
+    """From the shell to a written file, several times, and the seconds of each stage."""
+    command = [sys.executable, "-m", "ultralightunet", "segment", str(HEAD), "-o", str(folder / f"{model}.nii.gz"), "--model", model]
+    runs = [measured([*command, "--threads", str(found.threads), "--json"]) for _ in range(found.repeats)]
+    return runs, [json.loads(run.output.splitlines()[-1])["seconds"] for run in runs]
+
+
+def warm(model: ulu.Model, found: argparse.Namespace) -> list[float]:
+    """The second and later clicks in one process, the image being loaded."""
+    image, session, seconds = read_image(HEAD), ulu.Session(), []
+    for _ in range(found.repeats + 1):
+        began = time.perf_counter()
+        finish(session.segment(image, ulu.Request(model, threads=found.threads)))
+        seconds.append(time.perf_counter() - began)
+    return seconds[1:]
+
+
+def deepbet_python() -> Path | str:
+    """The Python of deepbet's own environment, or why there is none."""
+    folder = platformdirs.user_cache_path("ultralight-benchmarks", appauthor=False) / DEEPBET.replace("==", "-")
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    ready = folder / "ready"
+    try:
+        if not ready.exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, capture_output=True)
+            install = [str(python), "-m", "pip", "install", "-q", "-c", str(ROOT / "constraints.txt"), DEEPBET]
+            subprocess.run(install, check=True, capture_output=True, text=True)
+            ready.touch()
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        return said[-1] if said else "it could not be installed"
+    return python
+
+
+def deepbet(python: Path, folder: Path, found: argparse.Namespace) -> tuple[list[Run], np.ndarray]:
+    """deepbet from the shell to a written mask."""
+    target = folder / "deepbet.nii.gz"
+    code = (
+        f"import torch; torch.set_num_threads({found.threads}); from deepbet import run_bet; "
+        f"run_bet([{str(HEAD)!r}], mask_paths=[{str(target)!r}], no_gpu=True)"
+    )
+    runs = [measured([str(python), "-c", code]) for _ in range(found.repeats)]
+    return runs, read_image(target).array > 0
+
+
+def million_voxels(model: ulu.Model, shape: tuple[int, ...]) -> float:
+    """Of the network's own grid, at 1 mm."""
+    return float(np.prod([n / s for n, s in zip(shape, model.spacing or (1, 1, 1), strict=True)])) / 1e6
+
+
+def main() -> None:
+    found = options(__doc__ or "", repeats=5)
+    reference, rows, stages = read_image(MASK).array > 0, [], []
+    models = [m for m in ulu.list_models() if m.name in ("brain", "brain-anatomy")]
+    head = ("", "cold, s", "starting and loading, s", "warm, s", "cold, CPU s", "peak, MB", "s per million voxels", "Dice with `ch2bet`")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for model in models:
+            runs, seconds = cold(model.name, folder, found)
+            later = statistics.median(warm(model, found))
+            labels = read_image(folder / f"{model.name}.nii.gz").array
+            mask = labels == 1 if model.name == "brain" else (labels > 0) & (labels < 16)
+            total = statistics.median(r.wall for r in runs)
+            # What is not a stage of the work is Python's start and imports.
+            loading = statistics.median(r.wall - sum(s.values()) + s.get("loading", 0.0) for r, s in zip(runs, seconds, strict=True))
+            rows.append(
+                (
+                    model.id,
+                    f"{total:.2f}",
+                    f"{loading:.2f}",
+                    f"{later:.2f}",
+                    f"{statistics.median(r.cpu for r in runs):.2f}",
+                    f"{max(r.peak for r in runs):.0f}",
+                    f"{later / million_voxels(model, labels.shape):.2f}",
+                    f"{dice(mask, reference):.3f}",
+                )
+            )
+            medians = {name: statistics.median(s.get(name, 0.0) for s in seconds) for name in seconds[0]}
+            stages.append(f"{model.id}: " + ", ".join(f"{name} {value:.2f} s" for name, value in medians.items()))
+        python = deepbet_python()
+        if isinstance(python, Path):
+            runs, mask = deepbet(python, folder, found)
+            times = (f"{statistics.median(r.wall for r in runs):.2f}", "", "", f"{statistics.median(r.cpu for r in runs):.2f}")
+            rows.append((DEEPBET, *times, f"{max(r.peak for r in runs):.0f}", "", f"{dice(mask, reference):.3f}"))
+        else:
+            stages.append(f"deepbet was left out: {python}")
+    rows.append(("wanted", "at most 3", "at most 1", "at most 1.5", "", "at most 1000", "", ""))
+    text = f"Medians of {found.repeats} runs. Cold is from the shell to a written label file.\n\n{table(head, rows)}"
+    report("A whole head", "\n\n".join((text, *stages)), found)
+
+
+if __name__ == "__main__":
+    main()
