@@ -1,0 +1,16 @@
+"""Figures of others for networks that no kept package implements: quoted, not measured here, and on other splits of the data."""
+
+from __future__ import annotations
+
+_BUSI = (
+    "BUSI without normal images, mean and deviation over three random splits; github.com/FengheTan9/Medical-Image-Segmentation-Benchmarks"
+)
+
+QUOTED = (
+    ("TransUNet", 105.32, 38.52, "0.7985 +- 0.0259", _BUSI),
+    ("MedT", 1.37, 2.40, "0.7337 +- 0.0163", _BUSI),
+    ("UNeXt", 1.47, 0.58, "0.7416 +- 0.0284", _BUSI),
+    ("CMUNeXt", 3.14, 7.41, "0.7986 +- 0.0258", _BUSI),
+    ("UltraLight VM-UNet", 0.049, 0.060, "0.9091 (skin lesions)", "arXiv 2403.20035; github.com/wurenkai/UltraLight-VM-UNet"),
+)
+"""Network, millions of parameters, G operations at 256x256, Dice, and where that stands."""
