@@ -2,8 +2,8 @@
 
 The hippocampus (3D) and breast lesions (2D), in the recipes' own crops and pictures. Each network learns under two budgets: the same
 number of steps, and the same seconds of the processor. Its learning rate is the best of `RATES` after a tenth of the budget, by the
-validation cases with even numbers; reported are those with odd numbers, which chose nothing. Every run goes on from its last checkpoint,
-and every finished one is kept in OUTPUT, so the command can be stopped and given again at any time; the table is written from what is there.
+validation cases with even numbers; reported are those with odd numbers, which chose nothing. Every run goes on from its last
+checkpoint, and every finished one is kept in OUTPUT, so the command can be stopped and given again at any time.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ from ultralightunet.losses import boundary_weighted_bce_iou, dice_cross_entropy
 from ultralightunet.models import Model
 from ultralightunet.networks import UltraLightUNet
 from ultralightunet.training import Plan, Sample, fit
+
+logger = logging.getLogger("accuracy")
 
 RATES = (5e-4, 1e-3, 2e-3)
 SEARCH = 0.1
@@ -152,7 +154,7 @@ def trained(task: Task, name: str, budget: Budget, rate: float, checkpoint: Path
             event = next(work)
         except StopIteration as stop:
             return stop.value
-        logging.info("%s, %s: step %d, loss %.3f, %.0f s", task.name, name, event.step, event.loss, event.seconds)
+        logger.info("%s, %s: step %d, loss %.3f, %.0f s", task.name, name, event.step, event.loss, event.seconds)
 
 
 def chosen_rate(task: Task, name: str, budget: Budget, folder: Path) -> float:
@@ -161,7 +163,7 @@ def chosen_rate(task: Task, name: str, budget: Budget, folder: Path) -> float:
     for rate in RATES:
         network = trained(task, name, budget.share(SEARCH), rate, folder / f"search-{rate:g}.pt")
         found[rate] = float(task.scores(network_labels(network, task.model), task.cases[::2]).mean())
-        logging.info("%s, %s: rate %g gives %.4f", task.name, name, rate, found[rate])
+        logger.info("%s, %s: rate %g gives %.4f", task.name, name, rate, found[rate])
     return max(found, key=lambda rate: found[rate])
 
 
