@@ -4,7 +4,7 @@
 
 A volume of 256x256x180 voxels (int16), the shipped model `brain`, Slicer's own MRML (slicer-core). "Added" is the time from the click
 to the segmentation node, less the seconds that the core itself took for checking, preparing, network and labels, and finishing. The first
-click of a process also pays for its start, for loading OpenVINO and for building the network; the panel starts the process when it is shown.
+click of a process also pays for its start, for loading OpenVINO and for building the network; the panel starts it when it is shown.
 """
 
 from __future__ import annotations
