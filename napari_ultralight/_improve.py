@@ -46,10 +46,17 @@ class Improve(Fold):
 
     learned = Signal()
 
-    def __init__(self, stores: Stores, model: Callable[[], Model | None], parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        model: Callable[[], Model | None],
+        threads: Callable[[], int | None],
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__("Improve the model", "Let the model learn from what you corrected, on this computer.", parent)
         self._stores = stores
         self._model = model
+        self._threads = threads
         self._began = 0.0
         self._training_since: float | None = None
         self._job = Job(self)
@@ -117,6 +124,8 @@ class Improve(Fold):
         self.cancel.enabled = True
         self.progress.native.show()
         arguments = ["retrain", str(folder), "--model", model.id, "--minutes", f"{self.minutes.value:g}"]
+        if (threads := self._threads()) is not None:
+            arguments += ["--threads", str(threads)]
         self._job.start(lambda: run_child(arguments))
         self.say("Starting…")
 

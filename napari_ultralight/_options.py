@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from importlib.util import find_spec
@@ -28,12 +29,13 @@ class Options(Fold):
         fill: whether missing voxels are filled in.
         fill_value: with what.
         step: distance of neighbouring windows as a share of the window.
+        spare: whether one core is left to the viewer.
     """
 
     home_chosen = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Options", "Device, overlap of windows, missing voxels, data folder.", parent)
+        super().__init__("Options", "Device, cores, overlap of windows, missing voxels, data folder.", parent)
         self.device = ComboBox(
             choices=available_devices(), tooltip="Where to compute. “auto” is the processor, which this network is made for."
         )
@@ -47,6 +49,9 @@ class Options(Fold):
             max=1.0,
             step=0.1,
             tooltip="Distance of neighbouring windows as a share of a window: 1 is fastest, 0.5 smoother.",
+        )
+        self.spare = CheckBox(
+            text="Leave one core free", tooltip="Slower, but scrolling and painting stay smooth meanwhile; for retraining, too."
         )
         self._home = PathLabel()
         change = PushButton(
@@ -68,18 +73,24 @@ class Options(Fold):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Device", self.device.native)
         form.addRow("Window step", self.step.native)
+        form.addRow(self.spare.native)
         form.addRow(missing)
         form.addRow("Data folder", folder)
         self.body.addLayout(form)
         self._show_home()
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments device, step and nan_fill of a `Request`."""
+        """The arguments device, step, threads and nan_fill of a `Request`."""
         return {
             "device": self.device.value,
             "step": round(self.step.value, 3),
+            "threads": self.threads(),
             "nan_fill": self.fill_value.value if self.fill.value else None,
         }
+
+    def threads(self) -> int | None:
+        """How many processor threads to use, None for all."""
+        return max(1, _cores() - 1) if self.spare.value else None
 
     def _ask_for_home(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Folder for models and caches", str(home()))
@@ -91,6 +102,11 @@ class Options(Fold):
         folder = str(home())
         self._home.show_path(folder)
         self._home.setToolTip(f"Models that you add are kept in\n{folder}")
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available_devices() -> list[str]:

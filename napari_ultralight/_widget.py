@@ -88,7 +88,7 @@ class UltraLightWidget(QScrollArea):
         self._stores = Stores(self)
         self.correct = Correct(viewer, self._active)
         self.save = Save(viewer, self._active, self._stores, image=lambda: self.image.layer, model=lambda: self.model.model)
-        self.improve = Improve(self._stores, lambda: self.model.model)
+        self.improve = Improve(self._stores, lambda: self.model.model, self.options.threads)
         self._lay_out()
         self.image.widget.changed.connect(self._adapt)
         self.model.combo.changed.connect(self._adapt)

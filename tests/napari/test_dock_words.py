@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -128,9 +129,23 @@ def test_nothing_in_the_dock_is_clipped_at_its_minimum_width(open_dock: Any, qtb
 def test_everything_one_can_use_has_a_tooltip(open_dock: Any) -> None:
     _, dock = open_dock()
     widgets = [dock.image.widget, dock.model.combo, dock.model.add, dock.scope.combo, dock.scope.across, dock.scope.draw, dock.scope.first]
-    widgets += [dock.scope.last, dock.options.device, dock.options.fill, dock.options.fill_value, dock.options.step, dock.options._change]
-    widgets += [dock.run.segment, dock.run.cancel, dock.run.progress]
+    widgets += [dock.scope.last, dock.options.device, dock.options.fill, dock.options.fill_value, dock.options.step, dock.options.spare]
+    widgets += [dock.options._change, dock.run.segment, dock.run.cancel, dock.run.progress]
     assert all(len(widget.tooltip) > 20 for widget in widgets)
+
+
+def test_one_core_is_left_to_the_viewer_where_that_is_ticked(open_dock: Any, qtbot: Any) -> None:
+    viewer, dock = open_dock()
+    viewer.add_image(grey())
+    click_segment(dock, qtbot)
+    assert dock.options.arguments()["threads"] is None
+    dock.options.spare.value = True
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert dock.options.arguments()["threads"] == max(1, cores - 1)
+    click_segment(dock, qtbot)
+    first, second = labels_in(viewer)
+    assert np.array_equal(first.data, second.data)
+    assert messages() == []
 
 
 def test_the_research_notice_is_visible(open_dock: Any, qtbot: Any) -> None:
