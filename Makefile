@@ -16,7 +16,7 @@ SCREENLESS := yes
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help start test setup system-start system-test lint format wheel clean
+.PHONY: help start test setup system-start system-test lint format wheel benchmarks clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ format: $(READY) ## Put the code into the project's format
 
 wheel: $(READY) ## Build the wheel and the source package into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist .
+
+benchmarks: $(READY) ## Measure the speed of everything anew, best on a quiet machine
+	$(BIN)/python benchmarks/all.py
 
 clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) build dist output *.egg-info .mypy_cache .pytest_cache .ruff_cache

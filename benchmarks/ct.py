@@ -37,7 +37,9 @@ def child(found: argparse.Namespace) -> dict[str, Any]:
         seconds = time.perf_counter() - began
         written = time.perf_counter()
         segmentation.save(Path(folder) / "labels.nii.gz")
+        network = sum(segmentation.facts["network_seconds"].values())
         stages = {**segmentation.facts["seconds"], "writing": time.perf_counter() - written}
+        stages = {"network": network, "blending and labels": stages.pop("network and labels") - network, **stages}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "linux" else 1e9)
     windows = segmentation.facts["windows"]
     return {"seconds": seconds, "cpu": time.process_time() - cpu, "stages": stages, "peak": peak, "windows": windows}

@@ -15,6 +15,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from measuring import ROOT, options, report  # isort: skip - puts the repository on the path
 import numpy as np
@@ -57,11 +58,19 @@ def measured(command: list[str]) -> Run:
         return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / (1e3 if sys.platform == "linux" else 1e6), output.read())
 
 
-def cold(model: str, folder: Path, found: argparse.Namespace) -> tuple[list[Run], list[dict[str, float]]]:
-    """From the shell to a written file, several times, and the seconds of each stage."""
+def cold(model: str, folder: Path, found: argparse.Namespace) -> tuple[list[Run], list[dict[str, Any]]]:
+    """From the shell to a written file, several times, and the seconds of each stage and of making the network ready."""
     command = [sys.executable, "-m", "ultralightunet", "segment", str(HEAD), "-o", str(folder / f"{model}.nii.gz"), "--model", model]
     runs = [measured([*command, "--threads", str(found.threads), "--json"]) for _ in range(found.repeats)]
-    return runs, [json.loads(run.output.splitlines()[-1])["seconds"] for run in runs]
+    return runs, [json.loads(run.output.splitlines()[-1]) for run in runs]
+
+
+def first_window(model: ulu.Model, found: argparse.Namespace) -> float:
+    """Seconds of a first window when the network is ready already."""
+    image, session = read_image(HEAD), ulu.Session()
+    request = ulu.Request(model, threads=found.threads)
+    runs = [finish(session.segment(image, request)).facts["network_seconds"]["first window"] for _ in range(found.repeats + 1)]
+    return statistics.median(runs[1:])
 
 
 def warm(model: ulu.Model, found: argparse.Namespace) -> list[float]:
@@ -115,13 +124,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for model in models:
-            runs, seconds = cold(model.name, folder, found)
+            runs, facts = cold(model.name, folder, found)
+            seconds, network = [f["seconds"] for f in facts], [f["network_seconds"] for f in facts]
             later = statistics.median(warm(model, found))
             labels = read_image(folder / f"{model.name}.nii.gz").array
             mask = labels == 1 if model.name == "brain" else (labels > 0) & (labels < 16)
             total = statistics.median(r.wall for r in runs)
-            # What is not a stage of the work is Python's start and imports.
-            loading = statistics.median(r.wall - sum(s.values()) + s.get("loading", 0.0) for r, s in zip(runs, seconds, strict=True))
+            # What is not a stage of the work is Python's start and imports; loading the network is what the first window takes longer.
+            starting = statistics.median(r.wall - sum(s.values()) for r, s in zip(runs, seconds, strict=True))
+            loading = starting + statistics.median(n["first window"] for n in network) - first_window(model, found)
             rows.append(
                 (
                     model.id,

@@ -289,6 +289,7 @@ def test_profile_says_where_the_time_went(tmp_path: Path, ultralight: Command, s
     done = ultralight("segment", scan, "-o", tmp_path / "labels.nii.gz", "--model", model.folder, "--profile")
     stages = [line.split(" s  ") for line in done.out.splitlines() if " s  " in line]
     assert {stage for _, stage in stages} >= {"reading", "preparing", "network and labels", "writing"}
+    assert {stage for _, stage in stages} >= {f"of that in the network: {part}" for part in ("first window", "other windows")}
     assert all(float(seconds) >= 0 for seconds, _ in stages)
 
 

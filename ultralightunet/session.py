@@ -85,6 +85,7 @@ def label_with(engine: Engine, image: Volume, request: Request) -> Generator[Pro
     """Label `image` with an engine that is at hand already, a network in training say; otherwise as `Session.segment`."""
     seconds: dict[str, float] = {}
     began = time.perf_counter()
+    watched = _Watched(engine)
     model = request.model
     image = check_values(image, nan_fill=request.nan_fill)
     array = with_channels(image.array, image.channels, model.architecture.in_channels)
@@ -101,9 +102,9 @@ def label_with(engine: Engine, image: Volume, request: Request) -> Generator[Pro
     limits = scale_limits(image.array, model.intensity) if model.intensity.rule == "scale" else (0.0, 1.0)
     if model.box_is_image:
         whole = tuple(slice(0, n.stop - n.start) for n in region)
-        job = _Job(engine, image, request, array[region], labels[region], whole, limits, seconds)
+        job = _Job(watched, image, request, array[region], labels[region], whole, limits, seconds)
     else:
-        job = _Job(engine, image, request, array, labels, region, limits, seconds)
+        job = _Job(watched, image, request, array, labels, region, limits, seconds)
     windows = yield from (_label_volume(job) if model.spatial_dims == 3 else _label_slices(job))
     if request.box is not None:
         # The network looked beyond the box; nothing is labelled there.
@@ -120,6 +121,7 @@ def label_with(engine: Engine, image: Volume, request: Request) -> Generator[Pro
         "box": [list(r) for r in request.box] if request.box else None,
         "voxel_size_assumed": bool(model.spacing and not image.has_spacing),
         "seconds": {name: round(value, 4) for name, value in seconds.items()},
+        "network_seconds": {"first window": round(watched.first, 4), "other windows": round(watched.others, 4)},
     }
     return Segmentation(labels, image.affine, model.classes, image.has_spacing, image.source, model.id, facts)
 
@@ -142,6 +144,26 @@ def segment(image: str | Path | Volume | Array, model: str | Path | Model, **opt
         colour = found.spatial_dims == 2 and array.ndim == 3 and array.shape[-1] in (3, 4)
         image = Volume(array[..., :3], channels=3, has_spacing=False) if colour else Volume(array, has_spacing=False)
     return finish(Session().segment(image, Request(found, **options)))
+
+
+class _Watched:
+    """An engine and how long it took: for its first window, which includes making ready for windows of that size, and for the others."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.name, self.device = engine.name, engine.device
+        self.first = self.others = 0.0
+        self._engine = engine
+
+    def __call__(self, batch: Array) -> Array:
+        """See `Engine`."""
+        began = time.perf_counter()
+        logits = self._engine(batch)
+        seconds = time.perf_counter() - began
+        if self.first:
+            self.others += seconds
+        else:
+            self.first = seconds
+        return logits
 
 
 def _region(image: Volume, box: Box | None) -> tuple[slice, ...]:
