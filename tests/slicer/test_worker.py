@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -103,6 +104,25 @@ def test_a_process_that_cannot_start_says_why(tmp_path: Path, answers: Answers) 
     worker = Worker(lambda: [sys.executable], lambda: core_environment(tmp_path))
     worker.ask(answers.listener, do="models")
     assert "no openvino here" in answers.wait_for_failure(worker.poll)
+
+
+def test_a_pipe_that_is_empty_for_now_is_no_obstacle_on_windows(
+    warm_worker: Worker, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = os.read
+    empty = []
+
+    def read_as_windows_does(file: int, size: int) -> bytes:
+        try:
+            return read(file, size)
+        except BlockingIOError:
+            empty.append(file)
+            raise OSError(errno.EINVAL, "Invalid argument") from None
+
+    monkeypatch.setattr(os, "read", read_as_windows_does)
+    warm_worker.ask(answers.listener, do="models")
+    assert answers.wait(warm_worker.poll)["models"]
+    assert empty
 
 
 @pytest.mark.parametrize("is_working", [False, True], ids=["idle", "working"])

@@ -160,8 +160,8 @@ class Worker:
         try:
             while chunk := os.read(self._process.stdout.fileno(), _CHUNK):
                 found.append(chunk)
-        except BlockingIOError:
-            # Nothing more for now.
+        except OSError:
+            # Nothing more for now, which Windows calls an invalid argument and not a blocking read; `poll` sees whether it has ended.
             pass
         return b"".join(found)
 
