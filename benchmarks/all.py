@@ -19,7 +19,8 @@ def main() -> int:
     failed = []
     for name in SPEED:
         print(f"== {name}", flush=True)
-        command = [sys.executable, str(Path(__file__).parent / name), "--threads", str(found.threads), *(["--quick"] if found.quick else [])]
+        extra = ["--quick"] if found.quick else []
+        command = [sys.executable, str(Path(__file__).parent / name), "--threads", str(found.threads), *extra]
         if subprocess.run(command, check=False).returncode:
             failed.append(name)
     if failed:
