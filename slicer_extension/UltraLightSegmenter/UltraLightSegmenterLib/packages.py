@@ -29,7 +29,7 @@ NEVER = ("numpy", "openvino-telemetry")
 
 QUESTION = (
     "UltraLight computes with OpenVINO, which Slicer does not have yet. Install it now?\n\n"
-    "This downloads about 70 MB from PyPI ({names}) into Slicer's Python. numpy and everything else in it stay as they are; "
+    "This downloads about 60 MB from PyPI ({names}) into Slicer's Python. numpy and everything else in it stay as they are; "
     "Slicer need not be restarted."
 )
 
