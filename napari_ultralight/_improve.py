@@ -20,13 +20,15 @@ from ultralightunet.errors import InputError, UltraLightError
 from ultralightunet.events import Epoch, Progress
 from ultralightunet.models import Model
 
-from ._ask import confirm
+from ._ask import ask
 from ._curve import Curve
 from ._fold import Fold
 from ._job import Job
 from ._stores import Stores
 from ._version_list import VersionList
 from ._worker import show_failure
+
+USE, KEEP = "Use it", "Keep the version before"
 
 NO_TORCH = "Retraining needs PyTorch, which is not installed here: pip install “napari-ultralight[train]”, then start napari again."
 
@@ -178,11 +180,15 @@ class Improve(Fold):
         self.say(f"Training, about {_in_words(left)} left; then both versions are compared." if left > 0 else "Training, nearly done…")
 
     def _learned(self, result: dict[str, Any]) -> None:
-        self.say(str(result["sentence"]))
-        name, _, version = str(result["model"]).partition("@")
-        if result["decision"] == "ask" and confirm(self, f"{result['model']}\n\n{result['sentence']}", "Use it"):
-            self.versions.use(name, version)
-            self.say(f"{result['model']} is in use, as you decided. {str(result['sentence']).removesuffix(' Use the new version?')}")
+        sentence = str(result["sentence"])
+        self.say(sentence)
+        if result["decision"] == "ask":
+            uses = ask(self, f"{result['model']}\n\n{sentence}", [USE, KEEP]) == USE
+            if uses:
+                name, _, version = str(result["model"]).partition("@")
+                self.versions.use(name, version)
+            decided = f"{result['model']} is in use, as you decided." if uses else "You kept the version before."
+            self.say(f"{decided} {sentence.removesuffix(' Use the new version?')}")
         self.learned.emit()
         self.show_model()
 
@@ -225,7 +231,7 @@ def _counting(folder: Path, model: str) -> Generator[Progress, None, str]:
     if not cases:
         return f"No corrections for {model} yet: correct labels, and save them."
     some = f"{len(cases)} corrected image{'' if len(cases) == 1 else 's'} for {model}"
-    return f"{some}: {len(cases) - held_out} to learn from, {held_out} held out to test the new version."
+    return f"{some}: {len(cases) - held_out} to learn from, {held_out or 'none yet'} held out to test the new version."
 
 
 def _in_words(seconds: float) -> str:

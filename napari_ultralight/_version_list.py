@@ -5,22 +5,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from magicgui.widgets import PushButton
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
 from ultralightunet.errors import UltraLightError
 from ultralightunet.models import Version, set_current, versions
 
 from ._worker import show_failure
 
-COLUMNS = ("Version", "Dice", "Cases", "Made (UTC)")
+COLUMNS = ("Version", "Dice", "Cases", "Made")
 
 
 class VersionList(QWidget):
-    """A table of versions, and a button that goes to the selected one.
+    """A table of versions, where the selected one came from, and a button that goes to it.
 
     Signals: `used()` when another version is in use.
 
@@ -48,10 +49,13 @@ class VersionList(QWidget):
         self.button = PushButton(
             text="Use this version", tooltip="Segment with the selected version from now on; any other is one click away."
         )
+        self._origin = QLabel()
+        self._origin.setWordWrap(True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self._table)
+        layout.addWidget(self._origin)
         layout.addWidget(self.button.native)
         self._table.itemSelectionChanged.connect(self._show_button)
         self.button.changed.connect(self._use_selected)
@@ -60,6 +64,11 @@ class VersionList(QWidget):
     def rows(self) -> list[tuple[str, ...]]:
         """The table, as shown."""
         return [tuple(self._cell(row, column) for column in range(len(COLUMNS))) for row in range(self._table.rowCount())]
+
+    @property
+    def origin(self) -> str:
+        """What is said of the selected version."""
+        return str(self._origin.text())
 
     def select(self, row: int) -> None:
         """Select a version."""
@@ -106,8 +115,10 @@ class VersionList(QWidget):
 
     def _show_button(self) -> None:
         row = self._table.currentRow()
-        is_other = 0 <= row < len(self._versions) and not self._versions[row].is_current
-        self.button.enabled = is_other and bool(self._table.selectedItems())
+        is_selected = 0 <= row < len(self._versions) and bool(self._table.selectedItems())
+        self._origin.setText(_origin_of(self._versions[row]) if is_selected else "")
+        self._origin.setVisible(is_selected)
+        self.button.enabled = is_selected and not self._versions[row].is_current
 
     def _cell(self, row: int, column: int) -> str:
         item = self._table.item(row, column)
@@ -129,8 +140,15 @@ def score_of(scores: Mapping[str, Any]) -> str:
     return "-"
 
 
+def _origin_of(version: Version) -> str:
+    if not version.parent:
+        return "Not retrained here."
+    cases = f"{len(version.cases)} case{'' if len(version.cases) == 1 else 's'}"
+    return f"Made from {version.parent} with {cases}."
+
+
 def _told(version: Version) -> str:
-    lines = [version.model.id, f"made from {version.parent}" if version.parent else "not retrained here"]
+    lines = [version.model.id, _origin_of(version)]
     for name, value in version.scores.items():
         lines.append(f"{name}: {', '.join(f'{k} {v}' for k, v in value.items()) if isinstance(value, Mapping) else value}")
     if version.cases:
@@ -139,4 +157,8 @@ def _told(version: Version) -> str:
 
 
 def _time(created: str) -> str:
-    return created[:16].replace("T", " ")
+    """In the user's time; "-" where it is not known."""
+    try:
+        return f"{datetime.fromisoformat(created).astimezone():%d %b %Y, %H:%M}"
+    except ValueError:
+        return "-"
