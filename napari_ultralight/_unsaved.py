@@ -168,14 +168,14 @@ class Unsaved(QObject):
             self._check()
 
     def _checked(self, result: tuple[Any, str, str]) -> None:
+        before = (result[0] in self._unsaved, self.trouble)
         layer, written, self.trouble = result
-        before = layer in self._unsaved
         self._written[_key(layer)] = "" if self.trouble else written
         if written:
             self._unsaved.add(layer)
         else:
             self._unsaved.discard(layer)
-        if before != (layer in self._unsaved) or self.trouble:
+        if before != (layer in self._unsaved, self.trouble):
             self.changed.emit()
 
     def _looking(self, layer: Any) -> Generator[Progress, None, tuple[Any, str, str]]:

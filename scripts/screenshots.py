@@ -131,6 +131,7 @@ class Tour:
         self.when_asked()
         self.dock.improve.retrain.native.click()
         self.wait_until(lambda: len(self.dock.improve.curve.losses) > 3 or not self.dock.improve.is_running)
+        self.settle(1500)
         self.take("retrain")
         self.wait_until(lambda: not self.dock.improve.is_running)
         self.settle()
