@@ -18,8 +18,9 @@ from UltraLightSegmenterLib.problem import Problem
 
 from tests.slicer.conftest import Answers, add_volume, new_worker, noisy, until
 from tests.small_models import small_model
+from ultralightunet import Segmentation, Volume
 from ultralightunet.corrections import Store
-from ultralightunet.models import Model
+from ultralightunet.models import Model, install_model, versions
 
 LARGE = (96, 96, 96)
 """With a step of 0.1 this takes longer than any test waits before it interferes."""
@@ -257,3 +258,24 @@ def test_closing_leaves_neither_processes_nor_files(model: Model, answers: Answe
     assert list(tmp_path.iterdir()) == []
     until(lambda: not Path(f"/proc/{pid}").exists() or logic.worker._leaving[0].poll() is not None, lambda: None)
     assert answers.sentences == []
+
+
+@pytest.mark.slow
+def test_stopping_a_retraining_ends_its_process_and_changes_nothing(
+    logic: UltraLightSegmenterLogic, model: Model, answers: Answers, tmp_path: Path
+) -> None:
+    install_model(model.folder)
+    labels = np.where(noisy() > 500, 1, 0).astype(np.uint8)
+    Store(tmp_path / "store").add(Volume(noisy()), Segmentation(labels, np.eye(4), model.classes), None)
+    logic.retrain(str(tmp_path / "store"), "small@1.0.0", answers.listener, minutes=5)
+    assert logic.is_retraining
+    with pytest.raises(Problem, match="once at a time"):
+        logic.retrain(str(tmp_path / "store"), "small@1.0.0", Answers().listener, minutes=5)
+    until(lambda: any(event.get("stage") == "Preparing" for event in answers.events), logic.poll)
+    found = Path(f"/proc/{logic.trainer.process_id}/task/{logic.trainer.process_id}/children").read_text().split()
+    assert found
+    logic.stop_retraining()
+    assert answers.wait_for_failure(logic.poll) == ""
+    assert not any(Path(f"/proc/{child}").exists() for child in found)
+    assert not logic.is_retraining
+    assert [version.model.version for version in versions("small")] == ["1.0.0"]

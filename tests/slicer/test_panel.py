@@ -108,6 +108,8 @@ def test_a_click_makes_a_segmentation_and_opens_the_editor_on_it(user: Slicer) -
     assert (user.ui.segmentButton.enabled, user.ui.cancelButton.enabled) == (True, False)
     assert user.status.startswith("Done in")
     node = user.choice.segmentation
+    voxels = np.count_nonzero(slicer.util.arrayFromSegmentBinaryLabelmap(node, "Segment_1", volume))
+    assert f"{node.GetSegmentation().GetSegment('Segment_1').GetName()} {voxels / 1000:,.1f} ml" in user.status
     assert node.GetSegmentation().GetSegmentIDs() == ("Segment_1", "Segment_2")
     editor = user.widget.panel.editor.widget
     assert editor.segmentationNode() is node
