@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,7 @@ def test_a_click_makes_a_segmentation_and_opens_the_editor_on_it(user: Slicer) -
     user.wait()
     assert (user.ui.segmentButton.enabled, user.ui.cancelButton.enabled) == (True, False)
     assert user.status.startswith("Done in")
+    assert re.search(r"part 1 [\d,.]+ ml", user.status)
     node = user.choice.segmentation
     voxels = np.count_nonzero(slicer.util.arrayFromSegmentBinaryLabelmap(node, "Segment_1", volume))
     assert f"{node.GetSegmentation().GetSegment('Segment_1').GetName()} {voxels / 1000:,.1f} ml" in user.status

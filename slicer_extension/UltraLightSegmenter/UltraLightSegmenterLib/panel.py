@@ -179,7 +179,7 @@ class Panel(VTKObservationMixin):
     def _segmented(self, answer: Facts) -> None:
         self._set_running(False)
         seconds = time.perf_counter() - self._began
-        notes = [f"Done in {seconds:.1f} s: {answer['node'].GetName()}"]
+        notes = [f"Done in {seconds:.1f} s: {answer['node'].GetName()}", *_amounts(answer)]
         if answer["is_empty"]:
             notes.append("Nothing was found. Is the model made for this kind of image?")
         self._say(". ".join(notes))
@@ -340,6 +340,14 @@ class Panel(VTKObservationMixin):
         self.logic.poll()
         if not self.logic.is_waiting:
             self._timer.stop()
+
+
+def _amounts(answer: Facts) -> list[str]:
+    """How much was found of each class; nothing where voxels have no known size."""
+    volumes = answer["volumes_ml"] or {}
+    found = [(entry["name"], volumes.get(str(entry["index"]), 0.0)) for entry in answer["classes"] if entry["index"]]
+    text = ", ".join(f"{name} {amount:,.1f} ml" for name, amount in found if amount)
+    return [text] if text else []
 
 
 def _without_argument(action: Callable[[], None]) -> Callable[..., None]:
