@@ -119,7 +119,9 @@ def label_image(engine: Engine, image: Array, out: Array, tiling: Tiling, out_ch
             logits = _run(engine, patch, order, back)
             filled = tuple(slice(0, s.stop - s.start) for s in inside)
             target = (filled[0], *inside[1:])
-            total[(slice(None), *target)] += logits[(slice(None), *filled)] * weight[filled]
+            # Class by class: a product of all would leave the processor's cache.
+            for sums, logit in zip(total, logits, strict=True):
+                sums[target] += logit[filled] * weight[filled]
             weights[target] += weight[filled]
             done += 1
             yield done, tiling.count
@@ -154,7 +156,10 @@ def _gaussian(window: tuple[int, ...]) -> Array:
 
 
 class _Assembler:
-    """Takes finished logits row by row along the first axis and writes the best class of every voxel of the image's grid."""
+    """Takes finished logits row by row along the first axis and writes the best class of every voxel of the image's grid.
+
+    A row of the network's grid is brought to the image's other two axes once, and the image's rows are mixed from its neighbours.
+    """
 
     def __init__(self, out: Array, grid: tuple[int, ...]) -> None:
         self.out = out
@@ -163,6 +168,8 @@ class _Assembler:
         self.pending: Array | None = None
         self.pending_start = 0
         self.written = 0
+        self.planes: dict[tuple[int, int], Array] = {}
+        self.logit, self.best, self.product = (np.empty(out.shape[1:], np.float32) for _ in range(3))
 
     def add(self, logits: Array) -> Generator[None, None, None]:
         """The next rows, (K, rows, *rest); taken a few at a time, so that little is copied and nobody waits long for a yield."""
@@ -186,39 +193,55 @@ class _Assembler:
 
     def _write(self, start: int, stop: int) -> None:
         assert self.pending is not None
-        present = self._present_classes(self.pending)
+        present = _present_classes(self.pending)
         for row in range(start, stop):
-            self.out[row] = self._best_class(row, present) if present.size else 0
+            self._write_best_class(row, present)
 
-    def _present_classes(self, logits: Array) -> Array:
-        """Classes, background aside, that win anywhere in these rows; the others cannot matter between them either, but for
-        voxels where they come second on both sides of a border."""
-        if logits.shape[0] == 1:
-            return np.array([1] if (logits > 0).any() else [], int)
-        found: Array = np.unique(logits.argmax(0))
-        return found[found > 0]
-
-    def _best_class(self, row: int, present: Array) -> Array:
+    def _write_best_class(self, row: int, present: list[int]) -> None:
         assert self.pending is not None
+        target, first = self.out[row], self._needs(row)[0]
+        for key in [key for key in self.planes if key[0] < first]:
+            del self.planes[key]
+        target[...] = 0
+        if not present:
+            return
         sigmoid = self.pending.shape[0] == 1
-        shape = self.out.shape[1:]
-        best = np.zeros(shape, np.float32) if sigmoid else self._spread(row, 0)
-        label = np.zeros(shape, self.out.dtype)
+        if sigmoid:
+            self.best[...] = 0
+        else:
+            self._mix(row, 0, self.best)
         for number in present:
-            logit = self._spread(row, 0 if sigmoid else int(number))
-            wins = logit > best
-            label[wins] = number
-            if len(present) > 1:
-                np.maximum(best, logit, out=best)
-        return label
+            self._mix(row, 0 if sigmoid else number, self.logit)
+            np.copyto(target, number, where=self.logit > self.best)
+            if number != present[-1]:
+                np.maximum(self.best, self.logit, out=self.best)
 
-    def _spread(self, row: int, channel: int) -> Array:
+    def _mix(self, row: int, channel: int, out: Array) -> None:
         """One channel's logits on one row of the image's grid."""
-        assert self.pending is not None
         start, end = self.along.indptr[row : row + 2]
-        parts = zip(self.along.indices[start:end], self.along.data[start:end], strict=True)
-        plane = sum(self.pending[channel, index - self.pending_start] * weight for index, weight in parts)
-        for axis, matrix in enumerate(self.across):
-            if matrix is not None:
-                plane = np.moveaxis(matrix @ np.ascontiguousarray(np.moveaxis(plane, axis, 0)), 0, axis)
-        return np.asarray(plane)
+        np.multiply(self._plane(self.along.indices[start], channel), self.along.data[start], out=out)
+        for index, weight in zip(self.along.indices[start + 1 : end], self.along.data[start + 1 : end], strict=True):
+            out += np.multiply(self._plane(index, channel), weight, out=self.product)
+
+    def _plane(self, index: int, channel: int) -> Array:
+        """One channel's logits on a row of the network's grid, at the image's resolution across it."""
+        key = (int(index), channel)
+        if key not in self.planes:
+            assert self.pending is not None
+            plane = self.pending[channel, index - self.pending_start]
+            # The last axis first: the product along the first one then leaves rows in the order in which they are read.
+            for axis in range(len(self.across))[::-1]:
+                matrix = self.across[axis]
+                if matrix is not None:
+                    plane = np.ascontiguousarray(np.moveaxis(matrix @ np.ascontiguousarray(np.moveaxis(plane, axis, 0)), 0, axis))
+            self.planes[key] = np.asarray(plane)
+        return self.planes[key]
+
+
+def _present_classes(logits: Array) -> list[int]:
+    """Classes, background aside, that win anywhere in these rows; the others cannot matter between them either, but for
+    voxels where they come second on both sides of a border."""
+    if logits.shape[0] == 1:
+        return [1] if (logits > 0).any() else []
+    best = logits.max(0)
+    return [number for number in range(1, logits.shape[0]) if (logits[number] == best).any()]

@@ -16,17 +16,25 @@ def keep_largest(labels: NDArray[Any], group: tuple[int, ...]) -> None:
         labels: (*S), a view will do.
         group: classes that are taken together, e.g. (1, 2); voxels touch through faces.
     """
-    wanted = np.zeros(int(labels.max(initial=0)) + 1, bool)
-    wanted[[index for index in group if index < len(wanted)]] = True
+    mask = _members(labels, group)
     # Islands take four bytes a voxel: look only where there are any.
-    found = scipy.ndimage.find_objects(wanted[labels].view(np.uint8), max_label=1)
-    if not found or found[0] is None:
+    occupied = [np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis))) for axis in range(mask.ndim)]
+    if any(found.size == 0 for found in occupied):
         return
-    part = labels[found[0]]
-    mask = wanted[part]
+    box = tuple(slice(int(found[0]), int(found[-1]) + 1) for found in occupied)
+    part, mask = labels[box], mask[box]
     islands, count = scipy.ndimage.label(mask)
     if count < 2:
         return
     sizes = sum((np.bincount(slab.ravel(), minlength=count + 1) for slab in islands), start=np.zeros(count + 1, np.int64))
     sizes[0] = 0
     part[mask & (islands != sizes.argmax())] = 0
+
+
+def _members(labels: NDArray[Any], group: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Where there is a class of the group. Comparing is much quicker than looking up, and most groups are classes in a row."""
+    low, high = min(group), max(group)
+    inside: NDArray[np.bool_] = (labels >= low) & (labels <= high)
+    for index in set(range(low, high + 1)) - set(group):
+        inside &= labels != index
+    return inside
