@@ -340,12 +340,20 @@ def test_where_too_few_cases_decide_the_user_does(user: Slicer, agrees: bool, tm
     user.choice.model = "small@1.0.0"
     user.wait()
     user.agrees = agrees
-    facts = {"model": "small@1.0.0+r1", "parent": "small@1.0.0", "decision": "ask", "sentence": "Too few cases to decide."}
+    facts = {
+        "model": "small@1.0.0+r1",
+        "parent": "small@1.0.0",
+        "decision": "ask",
+        "sentence": "Too few cases to decide. Use the new version?",
+    }
     panel = user.widget.panel
     panel._try(lambda: panel.learning._done(facts))
     user.wait()
     assert user.asked == ["Too few cases to decide.\n\nUse small@1.0.0+r1 from now on?"]
     assert user.choice.model == ("small@1.0.0+r1" if agrees else "small@1.0.0")
+    assert user.ui.learnStatus.text.endswith(
+        "is in use now" if agrees else "small@1.0.0 stays in use; small@1.0.0+r1 is among the versions"
+    )
 
 
 def test_a_model_folder_can_be_added_and_a_wrong_one_is_told(user: Slicer, tmp_path: Path) -> None:

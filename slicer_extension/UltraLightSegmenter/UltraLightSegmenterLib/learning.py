@@ -76,11 +76,17 @@ class Learning:
 
     def _done(self, facts: Facts) -> None:
         self._set_busy(False)
-        self._say(facts["sentence"])
-        if facts["decision"] == "ask" and self._confirm(f"{facts['sentence']}\n\nUse {facts['model']} from now on?"):
-            self._use(facts["model"])
+        model, parent = facts["model"], facts["parent"]
+        # The question is put below, with the version's name.
+        sentence = facts["sentence"].removesuffix(" Use the new version?")
+        self._say(sentence)
+        if facts["decision"] != "ask":
+            self.changed(model if facts["decision"] == "promoted" else parent)
+        elif self._confirm(f"{sentence}\n\nUse {model} from now on?"):
+            self._use(model)
         else:
-            self.changed(facts["model"] if facts["decision"] == "promoted" else facts["parent"])
+            self._say(f"{sentence} {parent} stays in use; {model} is among the versions")
+            self.changed(parent)
 
     def _failed(self, sentence: str) -> None:
         self._set_busy(False)
