@@ -33,7 +33,7 @@ def keep_largest(labels: NDArray[Any], group: tuple[int, ...]) -> None:
 
 def _members(labels: NDArray[Any], group: tuple[int, ...]) -> NDArray[np.bool_]:
     """Where there is a class of the group. Comparing is much quicker than looking up, and most groups are classes in a row."""
-    low, high = min(group), max(group)
+    low, high = min(group, default=1), max(group, default=0)
     inside: NDArray[np.bool_] = (labels >= low) & (labels <= high)
     for index in set(range(low, high + 1)) - set(group):
         inside &= labels != index
