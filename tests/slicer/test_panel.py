@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +20,7 @@ from UltraLightSegmenterLib.packages import Packages
 from UltraLightSegmenterLib.parameters import Scope
 
 from tests.slicer.conftest import add_volume, new_worker, noisy, until
-from tests.slicer.doubles import FileDialog, tick_all
+from tests.slicer.doubles import FileDialog, ScriptedLoadableModuleWidget, tick_all
 from tests.small_models import small_model
 from ultralightunet.corrections import Store
 from ultralightunet.models import Model, install_model
@@ -279,6 +281,35 @@ def test_cleaning_up_stops_the_process_and_detaches_the_editor(user: Slicer) -> 
     until(lambda: user.logic.worker._leaving[0].poll() is not None, lambda: None)
     # The scene goes on without the module.
     slicer.mrmlScene.Clear()
+
+
+def test_a_reloaded_module_is_made_of_new_parts_and_finds_its_scene(user: Slicer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    volume = add_volume(noisy())
+    user.enter()
+    user.choice.model, user.choice.scope = "small@1.0.0", Scope.ROI
+    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "UltraLightSegmenterLib"}
+    again: dict[str, Any] = {}
+
+    def reload(widget: Any) -> None:
+        """What Slicer does, in its order."""
+        again.update(runpy.run_path(entry.__file__))
+        widget.cleanup()
+
+    monkeypatch.setattr(ScriptedLoadableModuleWidget, "onReload", reload, raising=False)
+    try:
+        user.widget.onReload()
+        assert not user.logic.worker.is_running
+        assert sys.modules["UltraLightSegmenterLib.panel"] is not before["UltraLightSegmenterLib.panel"]
+        logic = again["_Logic"](new_worker(), new_worker(), folder=tmp_path)
+        widget = again["UltraLightSegmenterWidget"](Parent(), logic=logic)
+        widget.setup()
+        widget.enter()
+        until(lambda: not logic.is_waiting, tick_all)
+        choice = widget.panel._choice
+        assert (choice.volume, choice.model, choice.scope.name) == (volume, "small@1.0.0", "ROI")
+        widget.cleanup()
+    finally:
+        sys.modules.update(before)
 
 
 def test_a_correction_is_saved_exported_and_counted(user: Slicer, tmp_path: Path, ultralight_home: Path) -> None:
