@@ -35,11 +35,11 @@ class Method:
         average: see `Plan`.
     """
 
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     mixture: Mixture = field(default_factory=Mixture)
-    share: float = 1.0
-    batch_size: int = 2
-    average: float = 0.98
+    share: float = 0.65
+    batch_size: int = 1
+    average: float = 0.97
 
 
 def learning(

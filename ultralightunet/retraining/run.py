@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Events = Generator[Progress | Epoch, None, Any]
 
-_ESTIMATE_SHARE = 0.4
+_ESTIMATE_SHARE = 0.3
 """Of the time, for cross-validation where too few cases are held out."""
 
 _FOLDS = 2

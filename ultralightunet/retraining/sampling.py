@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..architecture import STRIDE
-from ..augmentation import Augmentation
+from ..augmentation import UNCHANGED, Augmentation
 from ..engines import Engine
 from ..losses import IGNORE
 from ..models import Intensity, LabelClass, Model
@@ -20,8 +20,12 @@ _MOST_VOXELS = {2: 150_000, 3: 900_000}
 """Of one sample, by its dimensions: what two slow cores take through a training step in about a second."""
 
 
-_SPARED = 8
-"""Voxels by which an image may be longer than a window that is to show it whole."""
+_SPARED = {"batch": 16, "instance": 8}
+"""Voxels by which the usual image may be longer than the window; a norm by the image's own statistics wants to see more of it."""
+
+
+_FAMILIAR, _TRIALS = 0.6, 2
+"""Dice of the parent from which on it may be at home with a look, and how many looks are tried."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +34,19 @@ class Mixture:
 
     Attributes:
         rehearsal: share of samples from images that nobody corrected.
-        strange: share of the corrected samples whose grey values are changed beyond what a scanner does.
+        familiar: share of samples from corrected images in a look that the parent is at home with, where one is found.
     """
 
     rehearsal: float = 0.25
-    strange: float = 0.5
+    familiar: float = 0.4
 
 
 class Sampler:
     """Sample number `n` of a retraining, the same in every run with the same seed.
+
+    The images that the parent learned from are not at hand. What comes near to them: corrected images whose grey values are changed at
+    random, beyond what a scanner does, into a look in which the parent labels them as the person did, or at least better than as they are.
+    There the child learns to say what the parent says; a look in which the parent is lost is not worth learning.
 
     A sample's target holds the class numbers (see `Prepared.target`) and then the teacher's probabilities, zero where it was not asked.
 
@@ -75,6 +83,8 @@ class Sampler:
         self.known = max(2, model.architecture.out_channels)
         # Where a window may be laid so that it shows something: any voxel with a label, else any known one.
         self._places = [_places(case) for case in corrected]
+        # How right the parent is about each case as it is; a case that it cannot be asked about is no matter of looks.
+        self._own = [self._rightness(place) if teacher is not None else 1.0 for place in range(len(corrected))]
 
     def __call__(self, number: int) -> tuple[Tensor, Tensor]:
         """Image (C, *S), and target (1 + T, *S) float32."""
@@ -85,8 +95,13 @@ class Sampler:
             return image, torch.cat((torch.full_like(target, IGNORE)[None], self._taught(image)))
         # In turn, so that one case of many is never left out by chance.
         place = number % len(self.corrected)
-        changes = self.strange if _chance(rng, self.mixture.strange) else self.plain
-        image, target = self._window(self.corrected[place], self._places[place], changes, rng)
+        if self.teacher is not None and _chance(rng, self.mixture.familiar):
+            for _ in range(_TRIALS):
+                image, target = self._window(self.corrected[place], self._places[place], self.strange, rng)
+                taught = self._taught(image)
+                if _dice(taught, target) >= max(_FAMILIAR, self._own[place]):
+                    return image, torch.cat((target[None], taught))
+        image, target = self._window(self.corrected[place], self._places[place], self.plain, rng)
         return image, torch.cat((target[None], torch.zeros(self.known, *self.size)))
 
     def _window(self, case: Prepared, places: np.ndarray | None, changes: Augmentation, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -114,6 +129,11 @@ class Sampler:
             rng=rng,
         )
 
+    def _rightness(self, place: int) -> float:
+        rng = torch.Generator().manual_seed(self.seed)
+        image, target = self._window(self.corrected[place], self._places[place], UNCHANGED, rng)
+        return _dice(self._taught(image), target)
+
     def _taught(self, image: Tensor) -> Tensor:
         assert self.teacher is not None
         logits = torch.from_numpy(self.teacher(image.numpy()[None]))
@@ -122,11 +142,23 @@ class Sampler:
         return logits.softmax(1)[0]
 
 
+def _dice(taught: Tensor, target: Tensor) -> float:
+    """Mean Dice of a teacher's labels over the classes that it knows and that are in the target; 0 where none is."""
+    labels, known = taught.argmax(0), target != IGNORE
+    found = []
+    for k in range(1, len(taught)):
+        truth, said = (target == k) & known, (labels == k) & known
+        if truth.any():
+            found.append(2 * float((truth & said).sum()) / float(truth.sum() + said.sum()))
+    return sum(found) / len(found) if found else 0.0
+
+
 def window_of(model: Model, grids: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """Size of the samples: a whole image where it is small, else a window such as the product's, multiples of 32."""
-    largest = [max(grid[axis] for grid in grids) for axis in range(model.spatial_dims)]
-    # A few voxels more than a multiple are not worth a third more time: the window is laid elsewhere each time.
-    size = [min(w, max(1, -(-(n - _SPARED) // STRIDE)) * STRIDE) for w, n in zip(model.window, largest, strict=True)]
+    usual = [int(np.median([grid[axis] for grid in grids])) for axis in range(model.spatial_dims)]
+    spared = _SPARED[model.architecture.norm]
+    # What is seen whole would be margin for the most part, or cost twice the time: the window is laid elsewhere each time.
+    size = [min(w, max(1, -(-(n - spared) // STRIDE)) * STRIDE) for w, n in zip(model.window, usual, strict=True)]
     while np.prod(size) > _MOST_VOXELS[model.spatial_dims] and max(size) > STRIDE:
         axis = int(np.argmax(size))
         size[axis] -= STRIDE
