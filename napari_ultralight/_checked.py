@@ -68,7 +68,7 @@ class CheckedChoice(QWidget):
         self._range_row = QWidget()
         row = QHBoxLayout(self._range_row)
         row.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.first.native, QLabel("to"), self.last.native, self._across):
+        for widget in (self.first.native, QLabel("to"), self.last.native):
             row.addWidget(widget)
         row.addStretch(1)
         self._mark_row = QWidget()
@@ -79,7 +79,7 @@ class CheckedChoice(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for part in (self.combo.native, self._range_row, self._mark_row):
+        for part in (self.combo.native, self._range_row, self._across, self._mark_row):
             layout.addWidget(part)
         self.combo.changed.connect(self._show)
         self.first.changed.connect(self._tell)
@@ -140,7 +140,8 @@ class CheckedChoice(QWidget):
         if not is_volume and self.combo.value is not Extent.ALL:
             self.combo.value = Extent.ALL
         self.combo.native.setEnabled(is_volume)
-        self._range_row.setVisible(self.combo.value is Extent.RANGE)
+        for part in (self._range_row, self._across):
+            part.setVisible(self.combo.value is Extent.RANGE)
         self._mark_row.setVisible(self.combo.value is Extent.MARKED)
         if is_volume:
             self._show_slices(layer)

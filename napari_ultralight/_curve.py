@@ -29,7 +29,7 @@ class Curve(QWidget):
 
     def sizeHint(self) -> QSize:
         """As wide as there is room."""
-        return QSize(200, 130)
+        return QSize(200, 112)
 
     def clear(self) -> None:
         """Begin anew."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from magicgui.widgets import PushButton
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractItemView, QHBoxLayout, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
 from ultralightunet.errors import UltraLightError
 from ultralightunet.models import Version, set_current, versions
@@ -55,8 +55,10 @@ class VersionList(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self._table)
-        layout.addWidget(self._origin)
-        layout.addWidget(self.button.native)
+        row = QHBoxLayout()
+        row.addWidget(self._origin, 1)
+        row.addWidget(self.button.native)
+        layout.addLayout(row)
         self._table.itemSelectionChanged.connect(self._show_button)
         self.button.changed.connect(self._use_selected)
         self._show_button()
@@ -117,7 +119,6 @@ class VersionList(QWidget):
         row = self._table.currentRow()
         is_selected = 0 <= row < len(self._versions) and bool(self._table.selectedItems())
         self._origin.setText(_origin_of(self._versions[row]) if is_selected else "")
-        self._origin.setVisible(is_selected)
         self.button.enabled = is_selected and not self._versions[row].is_current
 
     def _cell(self, row: int, column: int) -> str:

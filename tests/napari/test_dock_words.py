@@ -14,8 +14,9 @@ import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
+from napari_ultralight._checked import Extent
 from napari_ultralight._scope import Scope
-from tests.napari.conftest import choose_model, click_segment, grey, labels_in, messages
+from tests.napari.conftest import add_labels, blobs, choose_model, click_segment, grey, labels_in, messages
 from tests.small_models import small_model
 from ultralightunet.models import load_model
 
@@ -124,6 +125,14 @@ def test_nothing_in_the_dock_is_clipped_at_its_minimum_width(open_dock: Any, qtb
     qtbot.wait(50)
     bar = dock.verticalScrollBar().sizeHint().width()
     assert dock.widget().minimumSizeHint().width() + bar <= dock.minimumWidth()
+    add_labels(viewer, blobs())
+    dock.save.checked.combo.value = Extent.RANGE
+    dock.save.export.format.value = "dicom-seg"
+    for fold in (dock.correct, dock.save, dock.improve):
+        fold.expand()
+        dock.improve.versions.select(0)
+        qtbot.wait(100)
+        assert dock.widget().minimumSizeHint().width() + bar <= dock.minimumWidth()
 
 
 def test_everything_one_can_use_has_a_tooltip(open_dock: Any) -> None:
