@@ -244,8 +244,11 @@ def main() -> None:
     parser.add_argument("--variant", default="B", help="width of UltraLightUNet")
     parser.add_argument("--cases", type=int, help="only so many validation cases, for a try")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="a few steps and two cases, to see that it works; writes nothing down")
     parser.add_argument("--print-only", action="store_true", help="leave RESULTS.md as it is")
     options = parser.parse_args()
+    if options.quick:
+        options.steps, options.seconds, options.cases, options.print_only = 2, 2.0, 2, True
     torch.set_num_threads(options.threads)
     keep_freed_memory()
     makers = {"hippocampus": hippocampus_task, "breast": breast_task}
