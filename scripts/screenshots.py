@@ -1,6 +1,6 @@
 """Make the pictures of docs/correcting.md: napari with the Colin27 head, taken through correcting, saving and retraining.
 
-    xvfb-run -a -s "-screen 0 1366x768x24 +extension GLX" python scripts/screenshots.py docs/images
+    xvfb-run -a -s "-screen 0 1366x768x24 +extension GLX" python scripts/screenshots.py docs/images/correcting
 
 Everything in the pictures is real: the labels are the shipped model's, the retraining runs (for --minutes), the figures are measured.
 Models and corrections go to a throw-away folder.
