@@ -28,3 +28,15 @@ def test_empty_labels_stay_empty() -> None:
     labels = np.zeros((4, 4), np.uint8)
     keep_largest(labels, (2, 3))
     assert not labels.any()
+
+
+def test_a_group_leaves_the_classes_between_its_own_alone() -> None:
+    labels = np.array([[1, 3, 0, 2, 0, 3]], np.uint8)
+    keep_largest(labels, (1, 3))
+    np.testing.assert_array_equal(labels, [[1, 3, 0, 2, 0, 0]])
+
+
+def test_an_empty_group_takes_nothing_away() -> None:
+    labels = np.array([[1, 0, 2]], np.uint8)
+    keep_largest(labels, ())
+    np.testing.assert_array_equal(labels, [[1, 0, 2]])
