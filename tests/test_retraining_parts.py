@@ -460,12 +460,16 @@ def numbers(seed: int, shape: tuple[int, int, int] = (40, 36, 30)) -> tuple[np.n
 
 def test_small_images_are_seen_whole_and_large_ones_in_windows(tmp_path: Path) -> None:
     model = small_model(tmp_path / "model", window=(128, 128, 128))
-    assert window_of(model, [(47, 67, 47), (40, 70, 30)]) == (64, 64, 64)
+    # Up to half a stride beyond a multiple is left to chance, because nearly twice the voxels would be margin for the most part.
+    assert window_of(model, [(48, 67, 49)]) == (32, 64, 64)
+    assert window_of(model, [(48, 64, 48), (48, 64, 48), (90, 90, 90)]) == (32, 64, 32)
     assert window_of(model, [(20, 20, 20)]) == (32, 32, 32)
     assert np.prod(window_of(model, [(300, 300, 300)])) <= 900_000
     assert all(n % 32 == 0 for n in window_of(model, [(300, 300, 300)]))
-    # An instance norm needs more than one voxel at the bottom of the network.
-    assert max(window_of(small_model(tmp_path / "other", norm="instance"), [(20, 20, 20)])) == 64
+    # A norm by the image's own statistics wants to see more of it, and needs more than one voxel at the bottom of the network.
+    other = small_model(tmp_path / "other", norm="instance", window=(128, 128, 128))
+    assert window_of(other, [(47, 67, 47)]) == (64, 64, 64)
+    assert max(window_of(other, [(20, 20, 20)])) == 64
 
 
 def test_a_window_of_a_large_image_mostly_shows_something(tmp_path: Path) -> None:
