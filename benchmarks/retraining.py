@@ -7,11 +7,15 @@ before and after, at their own resolution. None of the measured images is seen i
 
 The time is that of training. Unless `--wall` is given it counts the processor seconds of all threads, divided by `--cores`, so that other
 work on the machine does not shorten the training; what a second core really gains is a little less than that.
+
+What was measured is kept in `--kept`, so that the same command goes on where it was interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 import tempfile
 import time
@@ -31,8 +35,9 @@ from ultralightunet.corrections import Store
 from ultralightunet.corrections.files import image_hash
 from ultralightunet.io import read_image, read_labels
 from ultralightunet.metrics import dice
-from ultralightunet.models import Model, load_model
+from ultralightunet.models import Model, list_models, load_model
 from ultralightunet.retraining import Retraining, retrain
+from ultralightunet.retraining.learning import Method
 from ultralightunet.retraining.scoring import Labeller
 from ultralightunet.volume import Segmentation, Volume
 
@@ -184,9 +189,14 @@ class Budget:
         return Retraining(minutes=self.minutes, threads=self.threads, clock=clock, seed=seed)
 
 
-def measure(cases: list[Case], name: str, budget: Budget, seed: int) -> dict[str, float]:
-    """Dice before and after, on the cases that are not corrected."""
+def measure(cases: list[Case], name: str, budget: Budget, kept: Path, seed: int) -> dict[str, float]:
+    """Dice before and after, on the cases that are not corrected; as it was measured before where it was."""
     model, threads = load_model(name), budget.threads
+    # Of the same weights, budget and way to learn.
+    told = hashlib.sha256(repr((model.sha256, budget, len(cases), Method())).encode()).hexdigest()[:12]
+    path = kept / f"{name}-{seed}-{told}.json"
+    if path.exists():
+        return {key: float(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
     order = np.random.default_rng(seed).permutation(len(cases))
     corrected, unseen = ([cases[n] for n in part] for part in (order[:CORRECTED], sorted(order[CORRECTED:])))
     with own_home() as home:
@@ -202,6 +212,9 @@ def measure(cases: list[Case], name: str, budget: Budget, seed: int) -> dict[str
     found["lost"], found["regained"] = lost, (found["shifted after"] - found["shifted before"]) / lost
     found["forgotten"] = found["original before"] - found["original after"]
     print(name, seed, {key: round(value, 4) for key, value in found.items()}, outcome.sentence, flush=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".partial").write_text(json.dumps(found), encoding="utf-8")
+    path.with_suffix(".partial").replace(path)
     return found
 
 
@@ -215,6 +228,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2, help="that processor seconds are divided by")
     parser.add_argument("--jobs", type=int, default=1, help="seeds side by side; for processor time only")
     parser.add_argument("--wall", action="store_true", help="count wall-clock time, on a machine that does nothing else")
+    parser.add_argument("--kept", type=Path, default=Path(".runs/retraining"), help="folder for what was measured")
     parser.add_argument("--print-only", action="store_true", help="leave RESULTS.md as it is")
     options = parser.parse_args()
     budget = Budget(options.minutes, options.threads, options.cores, options.wall)
@@ -222,12 +236,15 @@ def main() -> None:
     for task in TASKS:
         if task.name not in options.models:
             continue
+        if not any(model.name == task.name for model in list_models()):
+            print(f"{task.name} is left out: there is no such model", flush=True)
+            continue
         model = load_model(task.name)
         cases, steps = cases_of(task, model, options.data, options.threads)
         change = " + ".join(name for name, _ in STEPS[:steps])
         # Each in a process of its own, also so that processor time is counted apart.
         with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-            several = list(pool.map(partial(measure, cases, task.name, budget), range(options.seeds)))
+            several = list(pool.map(partial(measure, cases, task.name, budget, options.kept), range(options.seeds)))
         for seed, found in enumerate(several):
             dices = [f"{found[name]:.3f}" for name in ("original before", "original after", "shifted before", "shifted after")]
             shares = [f"{found['regained']:.0%}", f"{100 * found['forgotten']:+.1f}"]
