@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.test_cli import Command, sentence, ultralight
 from ultralightunet.cli import main
 from ultralightunet.corrections import Store
 from ultralightunet.io import read_image
+from ultralightunet.models import write_model
 
 __all__ = ["ultralight"]
 
@@ -216,3 +218,19 @@ def test_a_newer_store_is_listed_with_a_word_on_updating(tmp_path: Path, ultrali
     assert (listed.code, len(listed.out.splitlines())) == (0, 1)
     assert "update UltraLight here" in listed.err
     assert "update UltraLight here" in sentence(ultralight("corrections", "add", store, *told(files)))
+
+
+def test_what_the_model_was_trained_on_is_never_held_out(
+    tmp_path: Path, ultralight: Command, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without the model's word every case would be held out here.
+    monkeypatch.setattr("ultralightunet.corrections.store.drawn_role", lambda *_: "holdout")
+    ultralight("corrections", "add", tmp_path / "other", *told(files))
+    (unseen,) = Store(tmp_path / "other").cases()
+    assert unseen.role == "holdout"
+    plain = small_model(tmp_path / "plain")
+    cases = [{"case": unseen.case, "revision": 1, "use": "train", "image_sha256": unseen.image_sha256, "labels_sha256": "00"}]
+    model = write_model(tmp_path / "model", replace(plain, origin={"cases": cases}), plain.weights(), licence_text="CC0-1.0\n")
+    ultralight("corrections", "add", tmp_path / "store", *told(files), "--model", model.folder)
+    (seen,) = Store(tmp_path / "store").cases()
+    assert seen.role == "train"

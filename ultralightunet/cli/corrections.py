@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..events import finish
 from ..io import read_image, read_labels
-from ..models import LabelClass, load_model
+from ..models import LabelClass, images_seen, load_model
 from .progress import ProgressBar, ProgressLines, write_json
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def run_add(options: argparse.Namespace) -> int:
         classes=classes,
         modality=model.modality if model else "",
         confirmed=options.confirm,
+        seen_in_training=images_seen(model) if model else (),
     )
     _show_saved(revision, summarize(labels, prediction, classes=classes, checked=checked), options)
     return 0
