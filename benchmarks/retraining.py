@@ -205,9 +205,9 @@ def measure(cases: list[Case], name: str, budget: Budget, kept: Path, seed: int)
         outcome = retrain(store, model, budget.request(seed))
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         found = {"cpu": cpu, "wall": wall}
-        for name, images in (("shifted", [c.shifted for c in unseen]), ("original", [c.image for c in unseen])):
-            found[f"{name} before"] = mean_dice(model, images, unseen, threads)
-            found[f"{name} after"] = mean_dice(outcome.model, images, unseen, threads)
+        for look, images in (("shifted", [c.shifted for c in unseen]), ("original", [c.image for c in unseen])):
+            found[f"{look} before"] = mean_dice(model, images, unseen, threads)
+            found[f"{look} after"] = mean_dice(outcome.model, images, unseen, threads)
     lost = found["original before"] - found["shifted before"]
     found["lost"], found["regained"] = lost, (found["shifted after"] - found["shifted before"]) / lost
     found["forgotten"] = found["original before"] - found["original after"]

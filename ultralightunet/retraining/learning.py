@@ -37,7 +37,7 @@ class Method:
 
     learning_rate: float = 3e-4
     mixture: Mixture = field(default_factory=Mixture)
-    share: float = 0.65
+    share: float = 0.5
     batch_size: int = 1
     average: float = 0.97
 
