@@ -66,7 +66,7 @@ def model_facts(folder: Path, variant: str) -> Model:
         folder=folder,
         name="polyp",
         version="0.1.0",
-        title="Polyps in colonoscopy frames",
+        title="Polyps in colonoscopy frames (experimental)",
         modality="endoscopy",
         architecture=Architecture(2, 3, 1, VARIANTS[variant], "batch"),
         classes=(LabelClass(0, "background", (0, 0, 0)), LabelClass(1, "polyp", (0, 158, 115), "68496003")),
@@ -105,6 +105,7 @@ def task(folder: Path, variant: str, split: tuple[list[Path], list[Path]]) -> Ta
             "Frames of one video are on both sides of that split, and of its test split, so scores on it flatter; the score on videos that "
             "were not trained on says more about a new patient",
             "known_failures": [
+                "Experimental: trained for a quarter of the published 200 rounds, and far from the published Dice of 0.935 still.",
                 "Frames without a polyp were never seen: something is often marked in them.",
                 "Flat polyps of the colour of the mucosa, and polyps behind stool, bubbles or glare, are missed or cut short.",
                 "Frames of 384x288 from one hospital's endoscopes; other makers' colours and overlays were not seen.",
