@@ -6,6 +6,7 @@ once it is installed, where napari looks for them.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -74,6 +75,17 @@ def version() -> str:
     return found[1]
 
 
+def left_out() -> list[str]:
+    """Patterns of the shipped models that a build shall do without, for their licence say: `ULTRALIGHT_LEAVE_OUT=polyp,hippocampus`."""
+    shipped = ROOT / "ultralightunet" / "shipped"
+    names = [name for name in os.environ.get("ULTRALIGHT_LEAVE_OUT", "").split(",") if name]
+    for name in names:
+        if not (shipped / name).is_dir():
+            known = ", ".join(sorted(path.name for path in shipped.iterdir()))
+            raise ValueError(f"expected names of shipped models ({known}) in ULTRALIGHT_LEAVE_OUT, found {name!r}")
+    return [f"shipped/{name}/{pattern}" for name in names for pattern in ("*", "**/*")]
+
+
 # What segmenting on a CPU and the dock widget need. torch is not among it.
 BASE = [
     "magicgui >= 0.9",
@@ -139,6 +151,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["ultralightunet", "ultralightunet.*", PACKAGE, f"{PACKAGE}.*"]),
     package_data={"ultralightunet": ["py.typed", "shipped/**/*"], PACKAGE: ["py.typed"]},
+    exclude_package_data={"ultralightunet": left_out()},
     include_package_data=False,
     zip_safe=False,
     install_requires=BASE,

@@ -118,6 +118,16 @@ def test_the_wheel_holds_the_shipped_models_whole_in_at_most_eight_megabytes(bui
         assert sum(wheel.getinfo(name).compress_size for name in shipped) <= SHIPPED_LIMIT
 
 
+def test_a_model_can_be_left_out_of_the_build(
+    source_tree: Path, contents: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ULTRALIGHT_LEAVE_OUT", "polyp")
+    _build(source_tree, tmp_path, "--wheel")
+    without = _files_in_wheel(next(tmp_path.glob("*.whl")))
+    missing = {name for name in contents.keys() - without.keys() if ".dist-info/" not in name}
+    assert missing == {name for name in contents if name.startswith("ultralightunet/shipped/polyp/")} != set()
+
+
 def test_the_wheel_holds_nothing_else(contents: dict[str, bytes]) -> None:
     strange = [
         name
