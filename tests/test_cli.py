@@ -572,7 +572,9 @@ def test_ctrl_c_stops_within_a_window_and_leaves_nothing_half_written(tmp_path: 
     write_nii(tmp_path / "scan.nii", noise((120, 120, 120)))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "labels.nii.gz").write_bytes(b"labels of yesterday")
-    job = process("segment", "scan.nii", "-o", "out/labels.nii.gz", "--model", model.folder, "--step", "0.25", "--json", cwd=tmp_path)
+    arguments = ("segment", "scan.nii", "-o", "out/labels.nii.gz", "--model", model.folder, "--step", "0.25", "--json")
+    # What a shell starts in the background ignores Ctrl-C, and so do its children.
+    job = process(*arguments, cwd=tmp_path, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     assert job.stdout is not None
     with job:
         event: dict[str, Any] = {}
