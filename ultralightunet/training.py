@@ -9,7 +9,7 @@ import pickle
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ def fit(
     clock: Callable[[], float] = time.perf_counter,
     parallel: Callable[[nn.Module], nn.Module] | None = None,
     is_leader: bool = True,
+    pace: Mapping[str, float] | None = None,
 ) -> Generator[Epoch, None, nn.Module]:
     """Train `network`, going on from `checkpoint` where that exists; yields an `Epoch` every `plan.every` steps.
 
@@ -81,6 +82,7 @@ def fit(
         clock: tells the seconds that `Plan.seconds` counts; another one than the wall's for measurements on a busy machine.
         parallel: wraps the network for training in several processes, such as PyTorch's `DistributedDataParallel`.
         is_leader: whether this process is the one of several that validates and writes the checkpoint.
+        pace: of parts of the network by name, by what their learning rate is multiplied.
 
     Returns:
         The network with averaged weights, in evaluation state.
@@ -93,7 +95,7 @@ def fit(
     network = network.to(device)
     network = network.to(memory_format=layout)  # type: ignore[call-overload]
     averaged = torch.optim.swa_utils.AveragedModel(network, avg_fn=_average(plan.average), use_buffers=True)
-    optimizer = torch.optim.AdamW(_groups(network, plan.weight_decay), lr=plan.learning_rate)
+    optimizer = torch.optim.AdamW(_groups(network, plan.weight_decay, pace or {}), lr=plan.learning_rate)
     done, start = 0, clock()
     if checkpoint is not None and checkpoint.exists():
         done, seconds = _restore(checkpoint, network, averaged, optimizer, device, plan)
@@ -105,7 +107,7 @@ def fit(
     for step, (images, targets) in zip(range(done, plan.steps), _batches(sample, plan, done, workers), strict=False):
         share = _share_done(plan, step, clock() - start)
         for group in optimizer.param_groups:
-            group["lr"] = _learning_rate(plan, step, share)
+            group["lr"] = _learning_rate(plan, step, share) * group.get("pace", 1.0)
         images = images.to(device).contiguous(memory_format=layout)
         value = loss(forward(images), targets.to(device))
         optimizer.zero_grad(set_to_none=True)
@@ -147,10 +149,14 @@ def _average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
     return update
 
 
-def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    plain = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+def _groups(network: nn.Module, weight_decay: float, pace: Mapping[str, float]) -> list[dict[str, Any]]:
+    groups = []
+    for part, factor in {"": 1.0, **pace}.items():
+        own = [value for name, value in network.named_parameters() if (name.split(".")[0] if name.split(".")[0] in pace else "") == part]
+        decayed, plain = [p for p in own if p.ndim > 1], [p for p in own if p.ndim <= 1]
+        groups.append({"params": decayed, "weight_decay": weight_decay, "pace": factor})
+        groups.append({"params": plain, "weight_decay": 0.0, "pace": factor})
+    return groups
 
 
 def _share_done(plan: Plan, step: int, seconds: float) -> float:

@@ -12,7 +12,7 @@ from ..losses import distillation, partial_dice_cross_entropy
 from ..models import Model
 from ..networks import UltraLightUNet
 
-_NEW_CLASS = -3.0
+_NEW_CLASS = -2.0
 """By how much the logit of a new class begins below the background's: it is found nowhere until it is learned."""
 
 

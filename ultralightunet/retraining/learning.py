@@ -20,6 +20,10 @@ from .prepared import Prepared
 from .sampling import Mixture, Sampler, augmentation_for
 
 Weights = dict[str, np.ndarray]
+
+_NEW_HEAD = 10.0
+"""How much faster the last layer learns where classes are added to it: they begin at nothing, in a training of a few hundred steps."""
+
 Validate = Callable[[nn.Module], dict[str, float]]
 
 
@@ -91,5 +95,8 @@ def learning(
         every=1,
         seconds=seconds,
     )
-    child = yield from fit(network, sample, loss, plan, checkpoint=None, validate=validate, clock=clock)
-    return blended(start, weights_of(child), method.share)
+    pace = {"head": _NEW_HEAD} if out_channels > parent.architecture.out_channels else {}
+    child = weights_of((yield from fit(network, sample, loss, plan, checkpoint=None, validate=validate, clock=clock, pace=pace)))
+    kept = blended(start, child, method.share)
+    # Half of a new class would be none.
+    return {**kept, **{name: value for name, value in child.items() if name.split(".")[0] in pace}}
