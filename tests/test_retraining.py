@@ -192,12 +192,17 @@ def test_what_is_worse_is_kept_aside_and_the_figures_say_why(tmp_path: Path) -> 
     """Someone saved labels that are upside down; the held-out cases are right."""
     store = Store(tmp_path / "store")
     held = held_out(store, 2, dark=False)
-    corrected(store, range(6), dark=False, wrong=True)
+    kept_right = {revision.image_sha256 for revision in held}
+    seeds = range(2000, 2000 + len(store.cases()))
+    for seed in (seed for seed in seeds if _hash_of(picture(seed)[0])[0] not in kept_right):
+        # What chance did not hold out is saved once more, upside down.
+        corrected(store, range(seed, seed + 1), dark=False, wrong=True)
+    corrected(store, range(4), dark=False, wrong=True)
     outcome: Outcome = retrain(store, disc_model(), asked(150, images=(bright_images(tmp_path / "images"),)))
     assert outcome.decision == "kept"
     assert outcome.holdout is not None
     assert outcome.holdout.cases == len(held)
-    assert outcome.holdout.candidate < outcome.holdout.parent - 0.02
+    assert outcome.holdout.candidate < outcome.holdout.parent - 0.1
     assert f"{outcome.holdout.parent:.3f} before, {outcome.holdout.candidate:.3f} now" in outcome.sentence
     assert load_model("discs").version == "1.0.0"
     assert outcome.model.id in [version.model.id for version in versions("discs")]
