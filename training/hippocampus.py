@@ -133,8 +133,8 @@ def exported(options: argparse.Namespace, validation: list[Path]) -> Model:
                 "arXiv 1902.09063",
             ],
             "changelog": {
-                "0.1.0": f"width {options.variant}, trained for {step} steps of two 64x64x64 crops at {SPACING} mm; "
-                "experimental, below nnU-Net's level (0.89)"
+                "0.1.0": f"width {options.variant}, trained for {step} steps of two 64x64x64 crops at {SPACING} mm"
+                f"{', after 2400 such steps before' if options.variant == 'S' else ''}; experimental, below nnU-Net's level (0.89)"
             },
         },
     )
