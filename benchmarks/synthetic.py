@@ -39,5 +39,5 @@ def ct_model(folder: Path, *, classes: int = 14, variant: str = "S") -> Model:
         spacing=(1.5, 1.5, 1.5),
         window=(96, 96, 96),
         intensity=Intensity("window", -200.0, 300.0, (50.0,), (100.0,)),
-        keep_largest=((1,), (2, 3)),
+        keep_largest=tuple(group for group in ((1,), (2, 3)) if group[-1] < classes),
     )
