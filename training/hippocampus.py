@@ -116,6 +116,7 @@ def measured(model: Model, images: list[Path]) -> dict[str, Any]:
 
 def exported(options: argparse.Namespace, validation: list[Path]) -> Model:
     step = torch.load(options.output / "checkpoint.pt", map_location="cpu", weights_only=True)["step"]
+    start = f", from the weights of an earlier {options.init.name}" if options.init else ""
     return export(
         options.output / "checkpoint.pt",
         options.export,
@@ -133,8 +134,8 @@ def exported(options: argparse.Namespace, validation: list[Path]) -> Model:
                 "arXiv 1902.09063",
             ],
             "changelog": {
-                "0.1.0": f"width {options.variant}, trained for {step} steps of two 64x64x64 crops at {SPACING} mm"
-                f"{', after 2400 such steps before' if options.variant == 'S' else ''}; experimental, below nnU-Net's level (0.89)"
+                "0.1.0": f"width {options.variant}, trained for {step} steps of two 64x64x64 crops at {SPACING} mm{start}; "
+                "experimental, below nnU-Net's level (0.89)"
             },
         },
     )
