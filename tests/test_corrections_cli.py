@@ -223,14 +223,19 @@ def test_a_newer_store_is_listed_with_a_word_on_updating(tmp_path: Path, ultrali
 def test_what_the_model_was_trained_on_is_never_held_out(
     tmp_path: Path, ultralight: Command, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Without the model's word every case would be held out here.
+    # Without the model's word every case but a store's first would be held out here.
     monkeypatch.setattr("ultralightunet.corrections.store.drawn_role", lambda *_: "holdout")
+    scan = read_image(files["image"])
+    first = write_nii(tmp_path / "first.nii.gz", -scan.array, nib.load(files["image"]).affine)
+    for name in ("other", "store"):
+        ultralight("corrections", "add", tmp_path / name, *told(files, image=first))
+    (known,) = Store(tmp_path / "store").cases()
     ultralight("corrections", "add", tmp_path / "other", *told(files))
-    (unseen,) = Store(tmp_path / "other").cases()
+    (unseen,) = (case for case in Store(tmp_path / "other").cases() if case.case != known.case)
     assert unseen.role == "holdout"
     plain = small_model(tmp_path / "plain")
     cases = [{"case": unseen.case, "revision": 1, "use": "train", "image_sha256": unseen.image_sha256, "labels_sha256": "00"}]
     model = write_model(tmp_path / "model", replace(plain, origin={"cases": cases}), plain.weights(), licence_text="CC0-1.0\n")
     ultralight("corrections", "add", tmp_path / "store", *told(files), "--model", model.folder)
-    (seen,) = Store(tmp_path / "store").cases()
+    (seen,) = (case for case in Store(tmp_path / "store").cases() if case.case == unseen.case)
     assert seen.role == "train"

@@ -231,17 +231,19 @@ class Store:
         derive(self.folder, latest_of(revisions), merged_all(revision.classes for revision in revisions))
 
     def _role(self, draft: Draft, known: Sequence[Revision], patient_key: str | None, seen_in_training: frozenset[str]) -> tuple[str, Role]:
-        """What was decided before counts; else what was decided for the patient; else the hash."""
+        """What was decided before counts; else what was decided for the patient; else the hash. The first case of a store trains."""
         salt = bytes.fromhex(self._facts["salt"])
         group = group_of(salt, patient_key=patient_key, image_sha256=draft.image_sha256)
         for revision in known:
             if revision.case == draft.case:
                 return revision.group, revision.role
-        noted = next((entry for entry in read_ledger(self.folder).entries if entry["case"] == draft.case), None)
+        ledger = read_ledger(self.folder).entries
+        noted = next((entry for entry in ledger if entry["case"] == draft.case), None)
         if noted and noted.get("role") in ("train", "holdout"):
             # Its folder is damaged or gone.
             return group, noted["role"]
-        if draft.image_sha256 in seen_in_training:
+        if draft.image_sha256 in seen_in_training or not (known or ledger):
+            # One correction is to be enough to learn from.
             return group, "train"
         for revision in known:
             if revision.group == group:
