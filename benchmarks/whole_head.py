@@ -61,18 +61,10 @@ def measured(command: list[str]) -> Run:
 
 
 def cold(model: str, folder: Path, found: argparse.Namespace) -> tuple[list[Run], list[dict[str, Any]]]:
-    """From the shell to a written file, several times, and the seconds of each stage and of making the network ready."""
+    """From the shell to a written file, several times, and what each run said of itself."""
     command = [sys.executable, "-m", "ultralightunet", "segment", str(HEAD), "-o", str(folder / f"{model}.nii.gz"), "--model", model]
     runs = [measured([*command, "--threads", str(found.threads), "--json"]) for _ in range(found.repeats)]
     return runs, [json.loads(run.output.splitlines()[-1]) for run in runs]
-
-
-def first_window(model: ulu.Model, found: argparse.Namespace) -> float:
-    """Seconds of a first window when the network is ready already."""
-    image, session = read_image(HEAD), ulu.Session()
-    request = ulu.Request(model, threads=found.threads)
-    runs = [finish(session.segment(image, request)).facts["network_seconds"]["first window"] for _ in range(found.repeats + 1)]
-    return statistics.median(runs[1:])
 
 
 def warm(model: ulu.Model, found: argparse.Namespace) -> list[float]:
@@ -122,14 +114,14 @@ def main() -> None:
         folder = Path(temporary)
         for model in models:
             runs, facts = cold(model.name, folder, found)
-            seconds, network = [f["seconds"] for f in facts], [f["network_seconds"] for f in facts]
+            seconds = [f["seconds"] for f in facts]
             later = statistics.median(warm(model, found))
             labels = read_image(folder / f"{model.name}.nii.gz").array
             mask = labels == 1 if model.name == "brain" else (labels > 0) & (labels < 16)
             total = statistics.median(r.wall for r in runs)
-            # What is not a stage of the work is Python's start and imports; loading the network is what the first window takes longer.
-            starting = statistics.median(r.wall - sum(s.values()) for r, s in zip(runs, seconds, strict=True))
-            loading = starting + statistics.median(n["first window"] for n in network) - first_window(model, found)
+            # Imports and compiling run side by side with other work: what a second click does not pay for any more.
+            files = statistics.median(s["reading"] + s["writing"] for s in seconds)
+            loading = total - files - later
             rows.append(
                 (
                     model.id,

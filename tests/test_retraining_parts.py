@@ -271,6 +271,9 @@ class Watching:
         self.shown: list[np.ndarray] = []
         self._channels = channels
 
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        """There is nothing to do."""
+
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         self.shown.append(batch[0].copy())
         return np.repeat(batch[:, :1], self._channels, 1)

@@ -165,6 +165,9 @@ def test_without_changes_a_sample_is_what_the_product_shows_the_network(pictures
     class Watching:
         name, device = "torch", "cpu"
 
+        def prepare(self, shape: tuple[int, ...]) -> None:
+            pass
+
         def __call__(self, batch: np.ndarray) -> np.ndarray:
             shown.append(batch[0].copy())
             return batch[:, :1]

@@ -8,31 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from export import averaged_weights
 from torch import nn
 
 import ultralightunet as ulu
 from ultralightunet.events import finish
 from ultralightunet.models import Model, write_model
+from ultralightunet.retraining.fitting import NetworkEngine
 from ultralightunet.session import Request, label_with
 
 Label = Callable[[ulu.Volume], np.ndarray]
 """An image in, its labels on its own grid out."""
-
-
-class NetworkEngine:
-    """A network in training, in place of an engine."""
-
-    name, device = "torch", "cpu"
-
-    def __init__(self, network: nn.Module) -> None:
-        self.network = network
-
-    def __call__(self, batch: np.ndarray) -> np.ndarray:
-        device = next(self.network.parameters()).device
-        with torch.inference_mode():
-            return self.network(torch.from_numpy(batch).to(device)).cpu().numpy()
 
 
 def network_labels(network: nn.Module, model: Model) -> Label:

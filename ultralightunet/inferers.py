@@ -1,7 +1,7 @@
-"""From a prepared image to labels: windows, blending, and the way back to the image's own grid.
+"""From a prepared image to labels: windows and blending.
 
 Nothing here holds all classes of a whole volume. Windows are taken row of windows by row of windows along the longest axis; what
-no later window touches is finished, brought to the image's grid one class at a time, and only its best class is kept.
+no later window touches is finished and goes to the image's own grid (`assembly`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .architecture import STRIDE
+from .assembly import Assembler
 from .engines import Engine
-from .transforms import axis_weights
+from .stopwatch import Stopwatch
 
 Array = NDArray[Any]
 
-_ROWS_AT_ONCE = 8
-"""Rows of the network's grid that are brought to the image's together."""
+_CACHED = 50_000
+"""Values, four bytes each, of which a few arrays fit into a core's cache."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ class Tiling:
         return tuple(s for s in self.starts[axis] if s < high and s + self.window[axis] > low)
 
 
-def label_image(engine: Engine, image: Array, out: Array, tiling: Tiling, out_channels: int) -> Generator[tuple[int, int], None, None]:
+def label_image(
+    engine: Engine, image: Array, out: Array, tiling: Tiling, out_channels: int, watch: Stopwatch | None = None
+) -> Generator[tuple[int, int], None, None]:
     """Label `out` from a prepared image; yields (windows done, windows in all) after each window, and again
     while what is finished is brought to the image's own grid.
 
@@ -89,26 +92,33 @@ def label_image(engine: Engine, image: Array, out: Array, tiling: Tiling, out_ch
         out: integer labels on the image's own grid over the same extent, written in place; a view will do.
         tiling: of the grid.
         out_channels: of the network; 1 means a sigmoid with the label 1 above a half.
+        watch: is told how long "network", "blending" and "labels" took.
     """
+    watch = watch or Stopwatch()
     # The longest axis comes first: it is the one that is worked along, so the cross-section that is kept is the smallest.
-    order = tuple(sorted(range(len(tiling.grid)), key=lambda axis: (-tiling.grid[axis], axis)))
+    longest = int(np.argmax(tiling.grid))
+    order = (longest, *(axis for axis in range(len(tiling.grid)) if axis != longest))
     image = image.transpose(0, *(axis + 1 for axis in order))
     tiling = tiling.permuted(order)
     grid, window, starts = tiling.grid, tiling.window, tiling.starts
-    assembler = _Assembler(out.transpose(order), grid)
+    assembler = Assembler(out.transpose(order), grid)
     back = tuple(np.argsort(order))
     margins = [(0, max(0, w - n)) for n, w in zip(grid, window, strict=True)]
     fill = float(image.min())
     if all(len(s) == 1 for s in starts):
         padded = np.pad(image, [(0, 0), *margins], constant_values=fill)
-        logits = _run(engine, padded, order, back)[(slice(None), *(slice(0, n) for n in grid))]
+        with watch("network"):
+            logits = _run(engine, padded, order, back)[(slice(None), *(slice(0, n) for n in grid))]
         yield 1, 1
-        for _ in assembler.add(logits):
+        for _ in watch.each("labels", assembler.add(logits)):
             yield 1, 1
         return
-    weight = _gaussian(window)
-    total = np.zeros((out_channels, window[0], *grid[1:]), np.float32)
-    weights = np.zeros(total.shape[1:], np.float32)
+    # In memory all axes lie as the network's output does: arrays of different layouts are added at half the speed.
+    weight = _gaussian(tuple(window[axis] for axis in back)).transpose(order)
+    kept = (window[0], *grid[1:])
+    buffers = np.zeros((1 + out_channels, *(kept[axis] for axis in back)), np.float32)
+    weights, *_ = buffers = buffers.transpose(0, *(axis + 1 for axis in order))
+    total = buffers[1:]
     done = 0
     for number, first in enumerate(starts[0]):
         needed = product(*(tiling.needed(axis) for axis in range(1, len(grid)))) if first in tiling.needed(0) else ()
@@ -116,25 +126,42 @@ def label_image(engine: Engine, image: Array, out: Array, tiling: Tiling, out_ch
             corner = (first, *others)
             inside = tuple(slice(c, min(c + w, n)) for c, w, n in zip(corner, window, grid, strict=True))
             patch = np.pad(image[(slice(None), *inside)], [(0, 0), *margins], constant_values=fill)
-            logits = _run(engine, patch, order, back)
-            filled = tuple(slice(0, s.stop - s.start) for s in inside)
-            target = (filled[0], *inside[1:])
-            # Class by class: a product of all would leave the processor's cache.
-            for sums, logit in zip(total, logits, strict=True):
-                sums[target] += logit[filled] * weight[filled]
-            weights[target] += weight[filled]
+            with watch("network"):
+                logits = _run(engine, patch, order, back)
+            with watch("blending"):
+                filled = tuple(slice(0, s.stop - s.start) for s in inside)
+                target = (filled[0], *inside[1:])
+                _add(total[(slice(None), *target)], logits[(slice(None), *filled)], weight[filled])
+                weights[target] += weight[filled]
             done += 1
             yield done, tiling.count
         last = number + 1 == len(starts[0])
         finished = (grid[0] if last else starts[0][number + 1]) - first
-        # Rows of windows that were left out hold nothing: no class wins there.
-        np.divide(total[:, :finished], np.maximum(weights[:finished], np.float32(1e-6)), out=total[:, :finished])
-        for _ in assembler.add(total[:, :finished]):
+        with watch("blending"):
+            # Rows of windows that were left out hold nothing: no class wins there.
+            np.divide(total[:, :finished], np.maximum(weights[:finished], np.float32(1e-6)), out=total[:, :finished])
+        for _ in watch.each("labels", assembler.add(total[:, :finished])):
             yield done, tiling.count
         if not last:
-            for buffer in (*total, weights):
-                buffer[: window[0] - finished] = buffer[finished:].copy()
-                buffer[window[0] - finished :] = 0
+            with watch("blending"):
+                for buffer in buffers:
+                    buffer[: window[0] - finished] = buffer[finished:].copy()
+                    buffer[window[0] - finished :] = 0
+
+
+def _add(total: Array, logits: Array, weight: Array) -> None:
+    """Add weighted logits (K, *S) to what there is of them: a few planes at a time, class by class, so that the weights and the products
+    stay in the processor's cache."""
+    # The planes that lie one after another in memory.
+    axis = int(np.argmax(weight.strides))
+    total, logits, weight = np.moveaxis(total, axis + 1, 1), np.moveaxis(logits, axis + 1, 1), np.moveaxis(weight, axis, 0)
+    count = max(1, _CACHED // int(np.prod(weight.shape[1:])))
+    for start in range(0, len(weight), count):
+        planes = slice(start, start + count)
+        product = np.empty_like(weight[planes])
+        for sums, logit in zip(total, logits, strict=True):
+            np.multiply(logit[planes], weight[planes], out=product)
+            sums[planes] += product
 
 
 def _run(engine: Engine, patch: Array, order: tuple[int, ...], back: tuple[int, ...]) -> Array:
@@ -153,95 +180,3 @@ def _gaussian(window: tuple[int, ...]) -> Array:
         profile = np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / (n / 8)) ** 2).astype(np.float32)
         weight = weight[..., None] * profile
     return np.maximum(weight, np.float32(1e-3))
-
-
-class _Assembler:
-    """Takes finished logits row by row along the first axis and writes the best class of every voxel of the image's grid.
-
-    A row of the network's grid is brought to the image's other two axes once, and the image's rows are mixed from its neighbours.
-    """
-
-    def __init__(self, out: Array, grid: tuple[int, ...]) -> None:
-        self.out = out
-        self.along = axis_weights(grid[0], out.shape[0])
-        self.across = [axis_weights(n, m) if n != m else None for n, m in zip(grid[1:], out.shape[1:], strict=True)]
-        self.pending: Array | None = None
-        self.pending_start = 0
-        self.written = 0
-        self.planes: dict[tuple[int, int], Array] = {}
-        self.logit, self.best, self.product = (np.empty(out.shape[1:], np.float32) for _ in range(3))
-
-    def add(self, logits: Array) -> Generator[None, None, None]:
-        """The next rows, (K, rows, *rest); taken a few at a time, so that little is copied and nobody waits long for a yield."""
-        for first in range(0, logits.shape[1], _ROWS_AT_ONCE):
-            piece = logits[:, first : first + _ROWS_AT_ONCE]
-            self.pending = piece.copy() if self.pending is None else np.concatenate((self.pending, piece), axis=1)
-            available = self.pending_start + self.pending.shape[1]
-            ready = self.written
-            while ready < self.out.shape[0] and self._needs(ready)[1] <= available:
-                ready += 1
-            self._write(self.written, ready)
-            self.written = ready
-            keep = self._needs(ready)[0] if ready < self.out.shape[0] else available
-            self.pending = self.pending[:, keep - self.pending_start :].copy()
-            self.pending_start = keep
-            yield
-
-    def _needs(self, row: int) -> tuple[int, int]:
-        columns = self.along.indices[self.along.indptr[row] : self.along.indptr[row + 1]]
-        return int(columns.min()), int(columns.max()) + 1
-
-    def _write(self, start: int, stop: int) -> None:
-        assert self.pending is not None
-        present = _present_classes(self.pending)
-        for row in range(start, stop):
-            self._write_best_class(row, present)
-
-    def _write_best_class(self, row: int, present: list[int]) -> None:
-        assert self.pending is not None
-        target, first = self.out[row], self._needs(row)[0]
-        for key in [key for key in self.planes if key[0] < first]:
-            del self.planes[key]
-        target[...] = 0
-        if not present:
-            return
-        sigmoid = self.pending.shape[0] == 1
-        if sigmoid:
-            self.best[...] = 0
-        else:
-            self._mix(row, 0, self.best)
-        for number in present:
-            self._mix(row, 0 if sigmoid else number, self.logit)
-            np.copyto(target, number, where=self.logit > self.best)
-            if number != present[-1]:
-                np.maximum(self.best, self.logit, out=self.best)
-
-    def _mix(self, row: int, channel: int, out: Array) -> None:
-        """One channel's logits on one row of the image's grid."""
-        start, end = self.along.indptr[row : row + 2]
-        np.multiply(self._plane(self.along.indices[start], channel), self.along.data[start], out=out)
-        for index, weight in zip(self.along.indices[start + 1 : end], self.along.data[start + 1 : end], strict=True):
-            out += np.multiply(self._plane(index, channel), weight, out=self.product)
-
-    def _plane(self, index: int, channel: int) -> Array:
-        """One channel's logits on a row of the network's grid, at the image's resolution across it."""
-        key = (int(index), channel)
-        if key not in self.planes:
-            assert self.pending is not None
-            plane = self.pending[channel, index - self.pending_start]
-            # The last axis first: the product along the first one then leaves rows in the order in which they are read.
-            for axis in range(len(self.across))[::-1]:
-                matrix = self.across[axis]
-                if matrix is not None:
-                    plane = np.ascontiguousarray(np.moveaxis(matrix @ np.ascontiguousarray(np.moveaxis(plane, axis, 0)), 0, axis))
-            self.planes[key] = np.asarray(plane)
-        return self.planes[key]
-
-
-def _present_classes(logits: Array) -> list[int]:
-    """Classes, background aside, that win anywhere in these rows; the others cannot matter between them either, but for
-    voxels where they come second on both sides of a border."""
-    if logits.shape[0] == 1:
-        return [1] if (logits > 0).any() else []
-    best = logits.max(0)
-    return [number for number in range(1, logits.shape[0]) if (logits[number] == best).any()]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.ndimage
 from numpy.typing import NDArray
 
 from .errors import InputError
@@ -88,6 +87,9 @@ def surface_agreement(a: Array, b: Array, spacing: tuple[float, ...], *, toleran
         return 0.0, 1.0
     if not a.any() or not b.any():
         return None, 0.0
+    # Imported where it is needed: a fifth of a second that no other command is to wait for.
+    import scipy.ndimage
+
     # Nothing outside the common bounding box plays a part.
     extent = scipy.ndimage.find_objects((a | b).astype(np.uint8))[0]
     a, b = np.pad(a[extent], 1), np.pad(b[extent], 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.ndimage
 from numpy.typing import NDArray
 
 
@@ -23,6 +22,9 @@ def keep_largest(labels: NDArray[Any], group: tuple[int, ...]) -> None:
         return
     box = tuple(slice(int(found[0]), int(found[-1]) + 1) for found in occupied)
     part, mask = labels[box], mask[box]
+    # Imported where it is needed: whoever segments has it done while the network is being compiled.
+    import scipy.ndimage
+
     islands, count = scipy.ndimage.label(mask)
     if count < 2:
         return

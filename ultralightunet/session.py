@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil, floor
@@ -20,6 +19,7 @@ from .inferers import Tiling, label_image
 from .io import check_values, read_image
 from .models import Model, load_model
 from .postprocessing import keep_largest
+from .stopwatch import Stopwatch
 from .transforms import Orientation, grid_shape, normalize, resample, scale_limits, with_channels
 from .volume import Segmentation, Volume
 
@@ -83,11 +83,10 @@ class Session:
 
 def label_with(engine: Engine, image: Volume, request: Request) -> Generator[Progress, None, Segmentation]:
     """Label `image` with an engine that is at hand already, a network in training say; otherwise as `Session.segment`."""
-    seconds: dict[str, float] = {}
-    began = time.perf_counter()
-    watched = _Watched(engine)
+    watch = Stopwatch()
     model = request.model
-    image = check_values(image, nan_fill=request.nan_fill)
+    with watch("checking"):
+        image = check_values(image, nan_fill=request.nan_fill)
     array = with_channels(image.array, image.channels, model.architecture.in_channels)
     if array is None:
         raise InputError(
@@ -97,15 +96,14 @@ def label_with(engine: Engine, image: Volume, request: Request) -> Generator[Pro
     region = _region(image, request.box)
     if not 0 < request.step <= 1:
         raise InputError(f"expected a step above 0 and at most 1, found {request.step}")
-    seconds["checking"] = time.perf_counter() - began
     labels = np.zeros(image.shape, np.uint8 if len(model.classes) <= 256 else np.uint16)
     limits = scale_limits(image.array, model.intensity) if model.intensity.rule == "scale" else (0.0, 1.0)
     if model.box_is_image:
         whole = tuple(slice(0, n.stop - n.start) for n in region)
-        job = _Job(watched, image, request, array[region], labels[region], whole, limits, seconds)
+        job = _Job(engine, image, request, array[region], labels[region], whole, limits, watch)
     else:
-        job = _Job(watched, image, request, array, labels, region, limits, seconds)
-    windows = yield from (_label_volume(job) if model.spatial_dims == 3 else _label_slices(job))
+        job = _Job(engine, image, request, array, labels, region, limits, watch)
+    windows, window = yield from (_label_volume(job) if model.spatial_dims == 3 else _label_slices(job))
     if request.box is not None:
         # The network looked beyond the box; nothing is labelled there.
         boxed = np.zeros_like(labels)
@@ -117,11 +115,11 @@ def label_with(engine: Engine, image: Volume, request: Request) -> Generator[Pro
         "engine": engine.name,
         "device": engine.device,
         "windows": windows,
+        "window": list(window),
         "step": request.step,
         "box": [list(r) for r in request.box] if request.box else None,
         "voxel_size_assumed": bool(model.spacing and not image.has_spacing),
-        "seconds": {name: round(value, 4) for name, value in seconds.items()},
-        "network_seconds": {"first window": round(watched.first, 4), "other windows": round(watched.others, 4)},
+        "seconds": {name: round(value, 4) for name, value in watch.seconds.items()},
     }
     return Segmentation(labels, image.affine, model.classes, image.has_spacing, image.source, model.id, facts)
 
@@ -144,26 +142,6 @@ def segment(image: str | Path | Volume | Array, model: str | Path | Model, **opt
         colour = found.spatial_dims == 2 and array.ndim == 3 and array.shape[-1] in (3, 4)
         image = Volume(array[..., :3], channels=3, has_spacing=False) if colour else Volume(array, has_spacing=False)
     return finish(Session().segment(image, Request(found, **options)))
-
-
-class _Watched:
-    """An engine and how long it took: for its first window, which includes making ready for windows of that size, and for the others."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.name, self.device = engine.name, engine.device
-        self.first = self.others = 0.0
-        self._engine = engine
-
-    def __call__(self, batch: Array) -> Array:
-        """See `Engine`."""
-        began = time.perf_counter()
-        logits = self._engine(batch)
-        seconds = time.perf_counter() - began
-        if self.first:
-            self.others += seconds
-        else:
-            self.first = seconds
-        return logits
 
 
 def _region(image: Volume, box: Box | None) -> tuple[slice, ...]:
@@ -197,7 +175,7 @@ class _Job:
     labels: Array
     region: tuple[slice, ...]
     limits: tuple[float, float]
-    seconds: dict[str, float]
+    watch: Stopwatch
 
     def grid(self, shape: tuple[int, ...], spacing: tuple[float, ...]) -> tuple[int, ...]:
         """The network's grid for a volume or slice."""
@@ -213,20 +191,26 @@ class _Job:
             )
         return grid
 
-    def run(self, source: Array, out: Array, region: tuple[slice, ...], grid: tuple[int, ...]) -> tuple[int, Iterator[tuple[int, int]]]:
-        """Prepare `source`; number of windows, and their work."""
+    def run(self, source: Array, out: Array, region: tuple[slice, ...], grid: tuple[int, ...]) -> tuple[Tiling, Iterator[tuple[int, int]]]:
+        """Prepare `source`; the windows, and their work."""
         model = self.request.model
-        prepared = normalize(resample(source, grid), model.intensity, self.limits)
         wanted = tuple((floor(part.start * g / n), ceil(part.stop * g / n)) for part, g, n in zip(region, grid, out.shape, strict=True))
         tiling = Tiling.plan(grid, model.window, whole=model.whole, step=self.request.step, region=wanted)
-        return tiling.count, label_image(self.engine, prepared, out, tiling, model.architecture.out_channels)
+        self.engine.prepare((1, model.architecture.in_channels, *tiling.window))
+        if model.keep_largest:
+            # A tenth of a second of a first segmentation: spent now, while the network is being compiled, it delays nothing.
+            import scipy.ndimage  # noqa: F401
+        with self.watch("preparing"):
+            prepared = normalize(resample(source, grid), model.intensity, self.limits)
+        return tiling, label_image(self.engine, prepared, out, tiling, model.architecture.out_channels, self.watch)
 
     def finish(self, out: Array) -> Iterator[Progress]:
         """Take stray islands away."""
         groups = self.request.model.keep_largest
         for number, group in enumerate(groups):
             yield Progress("Finishing", number, len(groups))
-            keep_largest(out, group)
+            with self.watch("finishing"):
+                keep_largest(out, group)
 
 
 _SMALLEST_EXTENT, _LARGEST_EXTENT = 2.0, 5000.0
@@ -236,45 +220,39 @@ _LARGEST_GRID = 5e8
 """Voxels of the network's grid: two gigabytes for one channel."""
 
 
-def _label_volume(job: _Job) -> Generator[Progress, None, int]:
+def _label_volume(job: _Job) -> Generator[Progress, None, tuple[int, tuple[int, ...]]]:
+    """Returns how many windows the network saw, and of which size."""
     image, model = job.image, job.request.model
     if image.spatial_dims != 3:
         raise InputError(f"expected a volume for the 3D model {model.name}, found a 2D image; choose a 2D model")
     if job.request.axis is not None or job.request.slice is not None:
         raise InputError(f"expected a box for the 3D model {model.name}, found an axis or a slice; they are for 2D models")
-    began = time.perf_counter()
     orientation = Orientation.of(image.affine)
     # Views all the way: what is written into `out` lies on the image's own grid.
     out, source = orientation.apply(job.labels), orientation.apply(job.array)
     region = orientation.ranges(job.region, job.labels.shape)
-    count, work = job.run(source, out, region, job.grid(out.shape, orientation.spacing(image.spacing)))
-    job.seconds["preparing"] = time.perf_counter() - began
-    yield Progress("Segmenting", 0, count)
-    began = time.perf_counter()
+    tiling, work = job.run(source, out, region, job.grid(out.shape, orientation.spacing(image.spacing)))
+    yield Progress("Segmenting", 0, tiling.count)
     for done, total in work:
         yield Progress("Segmenting", done, total)
-    job.seconds["network and labels"] = time.perf_counter() - began
-    began = time.perf_counter()
     yield from job.finish(out[region])
-    job.seconds["finishing"] = time.perf_counter() - began
-    return count
+    return tiling.count, tiling.window
 
 
-def _label_slices(job: _Job) -> Generator[Progress, None, int]:
+def _label_slices(job: _Job) -> Generator[Progress, None, tuple[int, tuple[int, ...]]]:
+    """As `_label_volume`."""
     planes = _planes(job)
-    began = time.perf_counter()
     windows = 0
     yield Progress("Segmenting", 0, len(planes))
     for number, plane in enumerate(planes):
-        count, work = job.run(plane.source, plane.out, plane.region, job.grid(plane.out.shape, plane.spacing))
-        windows += count
+        tiling, work = job.run(plane.source, plane.out, plane.region, job.grid(plane.out.shape, plane.spacing))
+        windows += tiling.count
         for _ in work:
             yield Progress("Segmenting", number, len(planes))
         for _ in job.finish(plane.out[plane.region]):
             yield Progress("Segmenting", number, len(planes))
         yield Progress("Segmenting", number + 1, len(planes))
-    job.seconds["network and labels"] = time.perf_counter() - began
-    return windows
+    return windows, tiling.window
 
 
 @dataclass(frozen=True)

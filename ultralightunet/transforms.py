@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
 from math import gcd
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from .models import Intensity
 from .volume import Affine
+
+if TYPE_CHECKING:
+    import scipy.sparse
 
 Array = NDArray[Any]
 
@@ -75,6 +77,9 @@ def axis_weights(count: int, wanted: int) -> scipy.sparse.csr_array:
 
     Linear interpolation where samples get finer; where they get coarser the kernel is widened by as much, so that nothing aliases.
     """
+    # Imported where it is needed, see `postprocessing.keep_largest`.
+    import scipy.sparse
+
     ratio = count / wanted
     reach = max(1.0, ratio)
     centres = (np.arange(wanted) + 0.5) * ratio - 0.5

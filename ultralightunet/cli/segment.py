@@ -133,8 +133,6 @@ def _report(path: Path, saved: Path, segmentation: Segmentation, seconds: dict[s
     if options.profile:
         for stage, value in seconds.items():
             sys.stdout.write(f"    {value:8.3f} s  {stage}\n")
-        for part, value in segmentation.facts["network_seconds"].items():
-            sys.stdout.write(f"      {value:8.3f} s  of that in the network: {part}\n")
 
 
 def _box(text: str) -> tuple[tuple[int, int], ...]:

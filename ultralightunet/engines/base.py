@@ -25,6 +25,10 @@ class Engine(Protocol):
     name: str
     device: str
 
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        """Begin to get ready for batches of a shape, and return at once; a call does what was not begun."""
+        ...
+
     def __call__(self, batch: NDArray[Any]) -> NDArray[Any]:
         """Patches (N, C, *S) float32, sides multiples of 32 -> logits (N, K, *S) float32."""
         ...

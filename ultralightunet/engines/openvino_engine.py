@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -38,27 +39,35 @@ class OpenVINOEngine:
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads or 0,
         }
-        self._compiled: OrderedDict[tuple[int, ...], ov.CompiledModel] = OrderedDict()
+        self._compiled: OrderedDict[tuple[int, ...], Future[ov.CompiledModel]] = OrderedDict()
+        self._compiler = ThreadPoolExecutor(1, thread_name_prefix="compiling")
+
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        """See `Engine`. Compiling takes half a second of one core, and Python may go on meanwhile."""
+        self._for_shape(shape)
 
     def __call__(self, batch: NDArray[Any]) -> NDArray[Any]:
         """See `Engine`."""
-        request = self._for_shape(batch.shape).create_infer_request()
+        request = self._for_shape(batch.shape).result().create_infer_request()
         # OpenVINO writes into our array: its own would have to be copied before the next window.
         logits = np.empty((batch.shape[0], self._architecture.out_channels, *batch.shape[2:]), np.float32)
         request.set_output_tensor(ov.Tensor(logits, shared_memory=True))
         request.infer([np.ascontiguousarray(batch, dtype=np.float32)])
         return logits
 
-    def _for_shape(self, shape: tuple[int, ...]) -> ov.CompiledModel:
+    def _for_shape(self, shape: tuple[int, ...]) -> Future[ov.CompiledModel]:
         if shape in self._compiled:
             self._compiled.move_to_end(shape)
             return self._compiled[shape]
+        self._compiled[shape] = self._compiler.submit(self._compile, shape)
+        while len(self._compiled) > _KEPT_SHAPES:
+            self._compiled.popitem(last=False)
+        return self._compiled[shape]
+
+    def _compile(self, shape: tuple[int, ...]) -> ov.CompiledModel:
         graph = build_graph(self._architecture, self._weights, shape)
         compiled = self._core.compile_model(graph, "CPU", self._options)
         precision = compiled.get_property("INFERENCE_PRECISION_HINT")
         if precision != ov.Type.f32:
             raise RuntimeError(f"OpenVINO was asked for single precision and would compute in {precision}")
-        self._compiled[shape] = compiled
-        while len(self._compiled) > _KEPT_SHAPES:
-            self._compiled.popitem(last=False)
         return compiled

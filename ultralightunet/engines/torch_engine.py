@@ -34,6 +34,9 @@ class TorchEngine:
         self._network.load_state_dict({**_counters(self._network), **state})
         self._network.to(device)
 
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        """See `Engine`; there is nothing to do."""
+
     def __call__(self, batch: NDArray[Any]) -> NDArray[Any]:
         """See `Engine`."""
         with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):

@@ -24,6 +24,9 @@ class NetworkEngine:
     def __init__(self, network: nn.Module) -> None:
         self.network = network
 
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        """See `Engine`; there is nothing to do."""
+
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """See `Engine`."""
         device = next(self.network.parameters()).device
