@@ -1,5 +1,6 @@
 """Two engines, one answer."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from tests.small_models import small_model
 from ultralightunet import InputError, UltraLightUNet, segment
 from ultralightunet.architecture import VARIANTS
 from ultralightunet.engines import make_engine
-from ultralightunet.models import Model
+from ultralightunet.engines.compiled import cache_folder
+from ultralightunet.home import home
+from ultralightunet.models import Model, install_model
 
 
 def reference_logits(model: Model, batch: np.ndarray) -> np.ndarray:
@@ -107,3 +110,43 @@ def test_a_gpu_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_what_cannot_be_chosen_is_refused(tmp_path: Path, options: dict) -> None:
     with pytest.raises(InputError):
         make_engine(small_model(tmp_path / "model"), **options)
+
+
+def blobs() -> list[Path]:
+    return sorted((home() / "cache" / "compiled").glob("*.blob"))
+
+
+def test_an_installed_network_is_compiled_once_and_a_damaged_one_anew(tmp_path: Path) -> None:
+    model = install_model(small_model(tmp_path / "model").folder)
+    image = np.random.default_rng(0).normal(size=(1, 1, 32, 64, 32)).astype(np.float32)
+    first = make_engine(model)(image)
+    (blob,) = blobs()
+    whole = blob.read_bytes()
+    for damaged in (whole, whole[: len(whole) // 2], whole[:500] + bytes([whole[500] ^ 1]) + whole[501:], b""):
+        blob.chmod(0o600)
+        blob.write_bytes(damaged)
+        np.testing.assert_array_equal(make_engine(model)(image), first)
+        assert [path.name for path in blobs()] == [blob.name]
+
+
+def test_of_compiled_networks_the_newest_are_kept_and_none_of_a_passing_model(tmp_path: Path) -> None:
+    folder = home() / "cache" / "compiled"
+    folder.mkdir(parents=True)
+    for number in range(40):
+        path = folder / f"{number}.blob"
+        path.touch()
+        os.utime(path, (number, number))
+    assert cache_folder() == folder
+    assert {path.stem for path in blobs()} == {str(number) for number in range(16, 40)}
+    make_engine(small_model(tmp_path / "model"))(np.zeros((1, 1, 32, 32, 32), np.float32))
+    assert len(blobs()) == 24
+
+
+def test_without_a_place_for_compiled_networks_all_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = install_model(small_model(tmp_path / "model").folder)
+    (tmp_path / "file").write_text("not a folder")
+    image = np.zeros((1, 1, 32, 32, 32), np.float32)
+    expected = make_engine(model)(image)
+    monkeypatch.setattr("ultralightunet.engines.compiled.home", lambda: tmp_path / "file")
+    assert cache_folder() is None
+    np.testing.assert_array_equal(make_engine(model)(image), expected)

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models import Model
+from ..models.registry import is_installed
+from .compiled import cache_folder
 
 # OpenVINO's Python package reports its use over the network where this module is found. With None here its import fails,
 # and OpenVINO takes its own silent stand-in.
@@ -39,6 +41,9 @@ class OpenVINOEngine:
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads or 0,
         }
+        # A model that is gone in a moment, a candidate or one in a folder of its own, is not worth a place.
+        if is_installed(model) and (folder := cache_folder()):
+            self._options["CACHE_DIR"] = str(folder)
         self._compiled: OrderedDict[tuple[int, ...], Future[ov.CompiledModel]] = OrderedDict()
         self._compiler = ThreadPoolExecutor(1, thread_name_prefix="compiling")
 

@@ -66,7 +66,12 @@ class _Builder:
             if skips:
                 x = ops.add(x, self.gate(x, skips.pop(), f"gates.{number}"))
         logits = self.layers.convolution(x, self.weights["head.weight"], self.weights["head.bias"])
-        return ov.Model([logits], [image], "UltraLightUNet")
+        graph = ov.Model([logits], [image], "UltraLightUNet")
+        for number, operator in enumerate(graph.get_ordered_ops()):
+            # By default a running number of the process; compiled networks are known again by their names, too.
+            operator.set_friendly_name(f"{operator.get_type_name()}_{number}")
+        graph.outputs[0].get_tensor().set_names({"logits"})
+        return graph
 
     def encode(self, x: Any, number: int, width_in: int, width_out: int) -> Any:
         if number == 0 and stem_blocks(self.architecture) > 1:

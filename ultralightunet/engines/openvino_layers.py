@@ -74,7 +74,7 @@ class Layers:
     def pad_first(self, x: Any, margin: int) -> Any:
         """`margin` planes of zeros on both sides along the first spatial axis."""
         pads = np.array([0, 0, margin, *(0,) * (self.dims - 1)])
-        return ops.pad(x, pads, pads, _PADDED_WITH_ZEROS)
+        return ops.pad(x, pads, pads, _PADDED_WITH_ZEROS, np.float32(0))
 
     def cut(self, x: Any, axis: int, start: int, stop: int) -> Any:
         """Part of `x` along one axis."""

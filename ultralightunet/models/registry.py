@@ -110,6 +110,11 @@ def installed_folder() -> Path:
     return home() / "models"
 
 
+def is_installed(model: Model) -> bool:
+    """Whether a model lies where every host finds it: in the package, or among the user's."""
+    return any(place.resolve() in model.folder.resolve().parents for place in (SHIPPED, installed_folder()))
+
+
 def _current_version(name: str) -> str | None:
     try:
         return (installed_folder() / name / CURRENT).read_text(encoding="utf-8").strip()

@@ -15,7 +15,7 @@ import numpy as np
 from ..corrections.locking import only_writer
 from ..errors import ModelError, OutputError
 from ..models import Model, install_model, list_models, write_model
-from ..models.registry import SHIPPED, installed_folder
+from ..models.registry import installed_folder, is_installed
 
 _OWN_FIELDS = {
     "schema",
@@ -34,10 +34,7 @@ _OWN_FIELDS = {
 
 def installed_parent(model: Model) -> Model:
     """The model where every host finds it, so that one can go back to it: a folder from elsewhere is installed first."""
-    inside = [place.resolve() for place in (SHIPPED, installed_folder())]
-    if any(place in model.folder.resolve().parents for place in inside):
-        return model
-    return install_model(model.folder)
+    return model if is_installed(model) else install_model(model.folder)
 
 
 @contextmanager
