@@ -8,19 +8,18 @@ turns.
 
 from __future__ import annotations
 
-import argparse
-import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MethodType
 
+from measuring import options, report  # isort: skip - puts the repository on the path
 import torch
-from results import machine, table, write_section
+from results import table
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "training"))
@@ -119,28 +118,16 @@ def measure(case: Case, repeats: int) -> tuple[list[object], float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=7, help="steps that the medians are taken from")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--print-only", action="store_true", help="leave RESULTS.md as it is")
-    options = parser.parse_args()
-    if options.repeats < 5 and not options.print_only:
-        parser.error("expected at least 5 repeats for figures that are written down")
-    torch.set_num_threads(options.threads)
-    rows, apart = zip(*(measure(case, options.repeats) for case in CASES), strict=True)
+    found = options(__doc__ or "")
+    torch.set_num_threads(found.threads)
+    cases = [replace(case, shape=(1, *(64 for _ in case.shape[1:]))) for case in CASES] if found.quick else CASES
+    rows, apart = zip(*(measure(case, found.repeats) for case in cases), strict=True)
     head = ("network and batch", "default, s", "ours, s", "ratio", "default, CPU s", "ours, CPU s", "CPU ratio", "wanted ratio")
-    text = "\n\n".join(
-        (
-            "A training step, forward, backward and optimiser; medians of "
-            f"{options.repeats} steps that took turns. `python benchmarks/training_speed.py --threads {options.threads}`",
-            table(head, rows),
-            f"First losses of the two sides differ by at most {max(apart):.1g}.",
-            machine(options.threads, f"PyTorch {torch.__version__}"),
-        )
+    text = (
+        f"A training step, forward, backward and optimiser; medians of {found.repeats} steps that took turns.\n\n{table(head, rows)}\n\n"
+        f"First losses of the two sides differ by at most {max(apart):.1g}."
     )
-    print(text)
-    if not options.print_only:
-        write_section("Training speed", text)
+    report("Training speed", text, found, f"PyTorch {torch.__version__}")
 
 
 if __name__ == "__main__":
