@@ -28,6 +28,11 @@ def colin27() -> list[LayerData]:
     return _open("colin27_t1.nii.gz", "Colin27 head")
 
 
+def colin27_hippocampus() -> list[LayerData]:
+    """The part of that head around its left hippocampus."""
+    return _open("colin27_hippocampus_left.nii.gz", "Colin27 hippocampus")
+
+
 def tumour_mri_1() -> list[LayerData]:
     """A head with a tumour, MRI with thick slices."""
     return _open("tumour_mri_1.nrrd", "Tumour MRI 1")

@@ -210,9 +210,8 @@ def test_every_sample_of_the_manifest_opens_from_the_wheel_in_napari(built: Buil
     )
     done = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
-        f"{site / 'napari_ultralight'} {sample}" for sample in ("colin27 181 217 181", "tumour_mri_1 25 256 256", "tumour_mri_2 23 256 256")
-    ]
+    samples = ("colin27 181 217 181", "colin27_hippocampus 36 52 36", "tumour_mri_1 25 256 256", "tumour_mri_2 23 256 256")
+    assert done.stdout.splitlines() == [f"{site / 'napari_ultralight'} {sample}" for sample in samples]
 
 
 def test_an_installed_sample_is_read_with_its_geometry(installed: Installed) -> None:

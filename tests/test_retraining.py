@@ -228,11 +228,13 @@ def test_a_cancelled_retraining_leaves_everything_as_it_was(tmp_path: Path, ultr
     store = Store(tmp_path / "store")
     corrected(store, range(3))
     install_model(disc_model().folder)
-    before, saved = contents(ultralight_home), contents(store.folder)
+    # Beside the models the parent itself is kept, compiled.
+    before, saved = contents(ultralight_home / "models"), contents(store.folder)
     work = retraining(store, "discs", asked(1000))
     until_training(work)
     work.close()
-    assert contents(ultralight_home) == before
+    assert contents(ultralight_home / "models") == before
+    assert {path.name for path in ultralight_home.iterdir()} == {"models", "cache"}
     assert contents(store.folder) == saved
 
 

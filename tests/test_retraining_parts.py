@@ -20,7 +20,7 @@ from ultralightunet.corrections.files import image_hash
 from ultralightunet.engines import make_engine
 from ultralightunet.events import finish
 from ultralightunet.losses import IGNORE, dice_cross_entropy, distillation, partial_dice_cross_entropy
-from ultralightunet.models import Intensity, install_model, write_model
+from ultralightunet.models import Intensity, install_model, load_model, write_model
 from ultralightunet.networks import UltraLightUNet
 from ultralightunet.retraining import Comparison, Drift, decide
 from ultralightunet.retraining.fitting import blended, freeze_statistics, network_of, weights_of
@@ -532,6 +532,12 @@ def test_weights_between_two_networks() -> None:
 
 
 # ---- images outside the corrections
+
+
+def test_the_hippocampus_model_knows_the_samples_around_a_hippocampus_and_no_whole_head(tmp_path: Path) -> None:
+    labeller = Labeller(load_model("hippocampus"), threads=1)
+    found = list(known_images(sample_images(), labeller, outside=(), strict=True))
+    assert [image.shape for image, _ in found] == [(36, 52, 36)] * 2
 
 
 def test_the_sample_images_are_found_without_their_masks() -> None:

@@ -15,11 +15,14 @@ from ultralightunet import Volume
 from ultralightunet.io import read_image
 
 HEAD = ((181, 217, 181), (1.0, 1.0, 1.0), "RAS")
+CROP = ((36, 52, 36), (1.0, 1.0, 1.0), "RAS")
 THICK_1 = ((25, 256, 256), (6.5, 0.78125, 0.78125), "LAS")
 THICK_2 = ((23, 256, 256), (6.5, 0.78125, 0.78125), "LAS")
 SAMPLES = {
     "colin27_t1.nii.gz": HEAD,
     "colin27_brain_mask.nii.gz": HEAD,
+    "colin27_hippocampus_left.nii.gz": CROP,
+    "colin27_hippocampus_right.nii.gz": CROP,
     "tumour_mri_1.nrrd": THICK_1,
     "tumour_mri_1_tumour.nrrd": THICK_1,
     "tumour_mri_2.nrrd": THICK_2,
@@ -51,6 +54,14 @@ def test_a_sample_opens_on_its_grid(sample_data: Path, name: str) -> None:
     assert volume.spacing == pytest.approx(spacing)
     assert "".join(nib.aff2axcodes(volume.affine)) == orientation
     assert volume.channels == 1
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_hippocampus_lies_where_it_lies_in_the_whole_head(sample_data: Path, side: str) -> None:
+    head, part = (read_image(sample_data / f"colin27_{name}.nii.gz") for name in ("t1", f"hippocampus_{side}"))
+    i, j, k = np.rint(np.linalg.solve(head.affine, part.affine[:, 3])[:3]).astype(int)
+    np.testing.assert_array_equal(head.array[k : k + 36, j : j + 52, i : i + 36], part.array)
+    assert (part.affine[0, 3] < -20) == (side == "left")
 
 
 @pytest.mark.parametrize(("mask", "image"), MASKS.items())

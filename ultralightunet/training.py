@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from .errors import OutputError, TrainingError
 from .events import Epoch
+from .side_by_side import SideBySide
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ def fit(
     parallel: Callable[[nn.Module], nn.Module] | None = None,
     is_leader: bool = True,
     pace: Mapping[str, float] | None = None,
+    side_by_side: int = 0,
 ) -> Generator[Epoch, None, nn.Module]:
     """Train `network`, going on from `checkpoint` where that exists; yields an `Epoch` every `plan.every` steps.
 
@@ -83,6 +85,8 @@ def fit(
         parallel: wraps the network for training in several processes, such as PyTorch's `DistributedDataParallel`.
         is_leader: whether this process is the one of several that validates and writes the checkpoint.
         pace: of parts of the network by name, by what their learning rate is multiplied.
+        side_by_side: where above 0, each sample of a batch has a loss of its own, of which the mean is taken, and so many are learned
+            from at once; see `SideBySide`. It does not go together with `parallel`.
 
     Returns:
         The network with averaged weights, in evaluation state.
@@ -103,23 +107,26 @@ def fit(
         logger.info("going on from step %d of %s", done, checkpoint)
     network.train()
     forward = parallel(network) if parallel else network
+    together = SideBySide(network, loss, side_by_side) if side_by_side else None
     began, total, counted = time.perf_counter(), 0.0, 0
     for step, (images, targets) in zip(range(done, plan.steps), _batches(sample, plan, done, workers), strict=False):
         share = _share_done(plan, step, clock() - start)
         for group in optimizer.param_groups:
             group["lr"] = _learning_rate(plan, step, share) * group.get("pace", 1.0)
         images = images.to(device).contiguous(memory_format=layout)
-        value = loss(forward(images), targets.to(device))
-        optimizer.zero_grad(set_to_none=True)
-        value.backward()
+        if together:
+            value = together.gradients(images, targets.to(device))
+        else:
+            joint = loss(forward(images), targets.to(device))
+            optimizer.zero_grad(set_to_none=True)
+            joint.backward()
+            value = float(joint.detach())
         nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
-        if not math.isfinite(float(value.detach())):
-            raise TrainingError(
-                f"the loss is {float(value.detach())} at step {step + 1}; go on from the last checkpoint with a lower learning rate"
-            )
+        if not math.isfinite(value):
+            raise TrainingError(f"the loss is {value} at step {step + 1}; go on from the last checkpoint with a lower learning rate")
         optimizer.step()
         averaged.update_parameters(network)
-        total, counted = total + float(value.detach()), counted + 1
+        total, counted = total + value, counted + 1
         share = _share_done(plan, step + 1, clock() - start)
         if (step + 1) % plan.every == 0 or share >= 1:
             averaged.eval()

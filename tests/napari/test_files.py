@@ -48,7 +48,7 @@ def test_the_manifest_is_valid(root: Path) -> None:
 
 def test_the_samples_are_real_heads_that_stand_upright(plugin: PluginManager) -> None:
     viewer = ViewerModel()
-    for key in ("colin27", "tumour_mri_1", "tumour_mri_2"):
+    for key in ("colin27", "colin27_hippocampus", "tumour_mri_1", "tumour_mri_2"):
         (layer,) = viewer.open_sample(PLUGIN, key)
         assert [str(unit) for unit in layer.units] == ["millimeter"] * 3
         assert layer.axis_labels == ("z", "y", "x")

@@ -42,7 +42,7 @@ class Method:
     learning_rate: float = 3e-4
     mixture: Mixture = field(default_factory=Mixture)
     share: float = 0.5
-    batch_size: int = 1
+    batch_size: int = 2
     average: float = 0.97
 
 
@@ -78,7 +78,8 @@ def learning(
     Returns:
         The child's weights.
     """
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    threads = threads or os.cpu_count() or 1
+    torch.set_num_threads(threads)
     torch.manual_seed(seed)
     out_channels = parent.architecture.out_channels if classes == len(parent.classes) else classes
     network = network_of(parent, out_channels)
@@ -96,7 +97,9 @@ def learning(
         seconds=seconds,
     )
     pace = {"head": _NEW_HEAD} if out_channels > parent.architecture.out_channels else {}
-    child = weights_of((yield from fit(network, sample, loss, plan, checkpoint=None, validate=validate, clock=clock, pace=pace)))
+    side_by_side = min(threads, plan.batch_size)
+    steps = fit(network, sample, loss, plan, checkpoint=None, validate=validate, clock=clock, pace=pace, side_by_side=side_by_side)
+    child = weights_of((yield from steps))
     kept = blended(start, child, method.share)
     # Half of a new class would be none.
     return {**kept, **{name: value for name, value in child.items() if name.split(".")[0] in pace}}
