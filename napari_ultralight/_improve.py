@@ -24,6 +24,7 @@ from ._ask import ask
 from ._curve import Curve
 from ._fold import Fold
 from ._job import Job
+from ._other_images import OtherImages
 from ._stores import Stores
 from ._version_list import VersionList
 from ._worker import show_failure
@@ -42,6 +43,7 @@ class Improve(Fold):
         retrain: the button that starts.
         cancel: the button that stops; nothing changes then.
         minutes: how long is trained.
+        others: images without labels, against forgetting.
         curve: loss and validation Dice.
         versions: the versions of the model.
     """
@@ -76,6 +78,7 @@ class Improve(Fold):
         self.minutes.native.setDecimals(1)
         self.minutes.native.setSuffix(" min")
         self.retrain.native.setObjectName("primary")
+        self.others = OtherImages()
         self.progress = ProgressBar(value=0, min=0, max=1, tooltip="How far the retraining has come.")
         self.progress.native.setTextVisible(False)
         self.progress.native.setFixedHeight(10)
@@ -128,6 +131,8 @@ class Improve(Fold):
         arguments = ["retrain", str(folder), "--model", model.id, "--minutes", f"{self.minutes.value:g}"]
         if (threads := self._threads()) is not None:
             arguments += ["--threads", str(threads)]
+        if self.others.folder is not None:
+            arguments += ["--images", str(self.others.folder)]
         self._job.start(lambda: run_child(arguments))
         self.say("Starting…")
 
@@ -214,6 +219,7 @@ class Improve(Fold):
         layout = QVBoxLayout()
         layout.setSpacing(6)
         layout.addWidget(self._count)
+        layout.addWidget(self.others)
         layout.addLayout(buttons)
         layout.addWidget(self.progress.native)
         layout.addWidget(self.curve)

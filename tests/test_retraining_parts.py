@@ -538,6 +538,12 @@ def test_the_hippocampus_model_knows_the_samples_around_a_hippocampus_and_no_who
     labeller = Labeller(load_model("hippocampus"), threads=1)
     found = list(known_images(sample_images(), labeller, outside=(), strict=True))
     assert [image.shape for image, _ in found] == [(36, 52, 36)] * 2
+    labeller = Labeller(load_model("brain"), threads=1)
+    assert {image.shape for image, _ in known_images(sample_images(), labeller, outside=(), strict=True)} == {
+        (181, 217, 181),
+        (25, 256, 256),
+        (23, 256, 256),
+    }
 
 
 def test_the_sample_images_are_found_without_their_masks() -> None:

@@ -25,6 +25,9 @@ _KNOWN = 0.9
 _MOST = 12
 """Images that are looked at: each costs two runs of the parent."""
 
+_LARGEST_CROP, _SMALLEST_PART = 1.5, 0.25
+"""Sizes of an image along any axis, in windows."""
+
 _LARGEST = 4e7
 """Voxels of the network's grid beyond which an image costs too much time."""
 
@@ -102,9 +105,10 @@ def _fits(image: Volume, model: Model) -> bool:
     turned = Orientation.of(image.affine) if image.spatial_dims == 3 else None
     shape = tuple(image.shape[axis] for axis in turned.axes) if turned else image.shape
     grid = grid_shape(shape, turned.spacing(image.spacing) if turned else image.spacing, model.spacing)
-    # A model of crops has not seen what is much larger than its window.
-    crop = not model.box_is_image or all(n <= 1.5 * w for n, w in zip(grid, model.window, strict=True))
-    return crop and float(np.prod(grid, dtype=float)) <= _LARGEST
+    # A model of crops has not seen what is much larger than its window, nor another one what is a small part of it.
+    shares = [n / w for n, w in zip(grid, model.window, strict=True)]
+    seen = max(shares) <= _LARGEST_CROP if model.box_is_image else min(shares) >= _SMALLEST_PART
+    return seen and float(np.prod(grid, dtype=float)) <= _LARGEST
 
 
 def _noisier(image: Volume) -> Volume:

@@ -111,7 +111,7 @@ def _figures(holdout: Comparison | None, estimate: Comparison | None, drift: Dri
             f"{drift.agreement:.3f}."
         )
     else:
-        parts.append("Drift was not measured.")
+        parts.append("Drift was not measured, for want of other images.")
     return " ".join(parts)
 
 
