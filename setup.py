@@ -107,10 +107,15 @@ EXTRAS = {
     # PySide6 6.12.0 ends a Python 3.11 process after some hundred signals; newer Pythons do not mind (tests/test_qt_binding.py).
     "napari": ["napari[pyside6] >= 0.9", "app-model >= 0.3", "PySide6 != 6.12.0; python_version < '3.12'"],
     "train": ["torch >= 2.4", "monai >= 1.4"],
+    "export": ["torch >= 2.9", "onnx >= 1.18", "onnxscript >= 0.5"],
     "dicom": ["pydicom >= 3", "highdicom >= 0.25"],
     "test": [
         "build",
         "einops",
+        # What runs an exported model: MONAI's workflows take the first two.
+        "fire",
+        "pytorch-ignite",
+        "onnxruntime",
         "matplotlib",
         "mypy",
         "pre-commit",
