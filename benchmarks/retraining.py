@@ -5,6 +5,9 @@ model loses at least ten points of Dice. Five of them are corrected, which is wh
 model is retrained by the call that every host makes. Measured are the other validation images, changed and as they were, with the model
 before and after, at their own resolution. None of the measured images is seen in the retraining, changed or not.
 
+`--unlabelled` takes further validation images, as they were and without their labels, for the other images that `ultralight retrain
+--images` and the dock take; they are not measured either.
+
 The time is that of training. Unless `--wall` is given it counts the processor seconds of all threads, divided by `--cores`, so that other
 work on the machine does not shorten the training; what a second core really gains is a little less than that.
 
@@ -16,14 +19,16 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -47,8 +52,9 @@ WANTED_LOSS = 0.10
 
 @dataclass(frozen=True)
 class Case:
-    """One labelled image, as it was and changed."""
+    """One labelled image, as it was (in a file and read) and changed."""
 
+    path: Path
     image: Volume
     shifted: Volume
     labels: Segmentation
@@ -127,21 +133,21 @@ def mean_dice(model: Model, images: list[Volume], cases: list[Case], threads: in
     return float(np.mean(found))
 
 
-def loaded(pairs: list[tuple[Path, Path]]) -> Iterator[tuple[Volume, Segmentation]]:
+def loaded(pairs: list[tuple[Path, Path]]) -> Iterator[tuple[Path, Volume, Segmentation]]:
     for image, labels in pairs:
         found = read_labels(labels)
         if labels.suffix == ".png":
             found = replace(found, labels=(found.labels > 0).astype(np.uint8))
-        yield read_image(image), found
+        yield image, read_image(image), found
 
 
 def cases_of(task: Task, model: Model, data: Path, threads: int) -> tuple[list[Case], int]:
     """All validation cases, changed by the fewest steps that cost the model enough."""
     pairs = list(loaded(task.pairs(data)))
-    plain = [Case(image, image, labels) for image, labels in pairs]
+    plain = [Case(path, image, image, labels) for path, image, labels in pairs]
     before = mean_dice(model, [case.image for case in plain], plain, threads)
     for steps in range(1, len(STEPS) + 1):
-        cases = [Case(image, shifted(image, steps, n), labels) for n, (image, labels) in enumerate(pairs)]
+        cases = [Case(path, image, shifted(image, steps, n), labels) for n, (path, image, labels) in enumerate(pairs)]
         if mean_dice(model, [case.shifted for case in cases], cases, threads) <= before - WANTED_LOSS:
             break
     return cases, steps
@@ -184,27 +190,28 @@ class Budget:
     cores: int
     wall: bool
 
-    def request(self, seed: int) -> Retraining:
+    def request(self, seed: int, images: Sequence[Path]) -> Retraining:
         clock = time.perf_counter if self.wall else lambda: time.process_time() / self.cores
-        return Retraining(minutes=self.minutes, threads=self.threads, clock=clock, seed=seed)
+        return Retraining(minutes=self.minutes, threads=self.threads, clock=clock, seed=seed, images=images)
 
 
-def measure(cases: list[Case], name: str, budget: Budget, kept: Path, seed: int) -> dict[str, float]:
-    """Dice before and after, on the cases that are not corrected; as it was measured before where it was."""
+def measure(cases: list[Case], name: str, budget: Budget, unlabelled: int, seed: int, *, kept: Path) -> dict[str, float]:
+    """Dice before and after, on the cases that are neither corrected nor given without labels; as it was measured before where it was."""
     model, threads = load_model(name), budget.threads
     # Of the same weights, budget and way to learn.
-    told = hashlib.sha256(repr((model.sha256, budget, len(cases), Method())).encode()).hexdigest()[:12]
+    told = hashlib.sha256(repr((model.sha256, budget, len(cases), unlabelled, Method())).encode()).hexdigest()[:12]
     path = kept / f"{name}-{seed}-{told}.json"
     if path.exists():
         return {key: float(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
     order = np.random.default_rng(seed).permutation(len(cases))
-    corrected, unseen = ([cases[n] for n in part] for part in (order[:CORRECTED], sorted(order[CORRECTED:])))
+    parts = (order[:CORRECTED], order[CORRECTED : CORRECTED + unlabelled], sorted(order[CORRECTED + unlabelled :]))
+    corrected, others, unseen = ([cases[n] for n in part] for part in parts)
     with own_home() as home:
         store = filled_store(home / "store", model, corrected, threads)
         cpu, wall = time.process_time(), time.perf_counter()
-        outcome = retrain(store, model, budget.request(seed))
+        outcome = retrain(store, model, budget.request(seed, [case.path for case in others]))
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        found = {"cpu": cpu, "wall": wall}
+        found = {"cpu": cpu, "wall": wall, "measured": len(unseen), "drift": outcome.drift.agreement if outcome.drift else math.nan}
         for look, images in (("shifted", [c.shifted for c in unseen]), ("original", [c.image for c in unseen])):
             found[f"{look} before"] = mean_dice(model, images, unseen, threads)
             found[f"{look} after"] = mean_dice(outcome.model, images, unseen, threads)
@@ -224,6 +231,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=[task.name for task in TASKS], default=[task.name for task in TASKS])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=2.5, help="of training")
+    parser.add_argument("--unlabelled", type=int, nargs="+", default=[0, 10], help="how many other images are given; each number is a row")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cores", type=int, default=2, help="that processor seconds are divided by")
     parser.add_argument("--jobs", type=int, default=1, help="seeds side by side; for processor time only")
@@ -244,16 +252,18 @@ def main() -> None:
         change = " + ".join(name for name, _ in STEPS[:steps])
         # Each in a process of its own, also so that processor time is counted apart.
         with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-            several = list(pool.map(partial(measure, cases, task.name, budget, options.kept), range(options.seeds)))
-        for seed, found in enumerate(several):
+            runs = list(product(options.unlabelled, range(options.seeds)))
+            several = list(pool.map(partial(measure, cases, task.name, budget, kept=options.kept), *zip(*runs, strict=True)))
+        for (unlabelled, seed), found in zip(runs, several, strict=True):
             dices = [f"{found[name]:.3f}" for name in ("original before", "original after", "shifted before", "shifted after")]
             shares = [f"{found['regained']:.0%}", f"{100 * found['forgotten']:+.1f}"]
             minutes = f"{found['cpu'] / options.cores / 60:.1f}"
-            rows.append([model.id, change, seed, len(cases) - CORRECTED, *dices, *shares, minutes])
+            rows.append([model.id, change, unlabelled, seed, f"{found['measured']:.0f}", *dices, *shares, f"{found['drift']:.3f}", minutes])
     counted = "wall-clock time" if options.wall else f"processor time over {options.cores} cores"
     head = (
         "model",
         "change",
+        "other images",
         "seed",
         "cases",
         "original before",
@@ -262,6 +272,7 @@ def main() -> None:
         "after",
         "regained",
         "points lost",
+        "agreement on others",
         "min in all",
     )
     command = (

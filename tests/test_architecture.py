@@ -44,6 +44,7 @@ MAY_IMPORT_TORCH_AT_ONCE = (
     "ultralightunet/retraining/learning.py",
     "ultralightunet/retraining/sampling.py",
     "ultralightunet/retraining/watching.py",
+    "ultralightunet/side_by_side.py",
     "ultralightunet/training.py",
 )
 """The core's files that need torch for whatever they do; every other one imports it, if at all, inside a function."""

@@ -139,7 +139,8 @@ def exported(options: argparse.Namespace, task: Task, *, measure: Callable[[Mode
     """Write the model folder from the checkpoint."""
     size = "x".join(map(str, task.model.size or ()))
     early, late = (", ".join(map(str, scales)) for scales in (EARLY_SCALES, SCALES))
-    text = f"trained for {trained_steps(options)} steps of {BATCH} pictures at {early}, then {late} times {size}"
+    start = f", from the weights of an earlier {options.init.name}" if options.init else ""
+    text = f"trained for {trained_steps(options)} steps of {BATCH} pictures at {early}, then {late} times {size}{start}"
     return export(
         options.output / "checkpoint.pt",
         options.export,
