@@ -149,7 +149,7 @@ def exported(options: argparse.Namespace, validation: list[Path]) -> Model:
 
 
 def main() -> None:
-    options = arguments(__doc__, name="hippocampus", steps=8000, variant="B").parse_args()
+    options = arguments(__doc__, name="hippocampus", steps=6000, variant="B").parse_args()
     training, validation = split(options.data)
     if not options.export_only:
         torch.manual_seed(0)
