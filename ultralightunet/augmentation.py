@@ -45,7 +45,7 @@ class Augmentation:
     light: float = 0.15
     gamma: float = 0.3
     colour: float = 0.1
-    shading: float = 0.2
+    shading: float = 0.4
     blur_chance: float = 0.2
     noise: float = 0.04
     strange_chance: float = 0.0

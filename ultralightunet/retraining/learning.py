@@ -86,7 +86,7 @@ def learning(
     start = weights_of(network)
     start = {name: value.copy() for name, value in start.items()}
     freeze_statistics(network)
-    sample = Sampler(corrected, rehearsal, parent, teacher, augmentation_for(parent.classes), mixture=method.mixture, seed=seed)
+    sample = Sampler(corrected, rehearsal, parent, teacher, augmentation_for(parent.classes, parent.modality), mixture=method.mixture, seed=seed)
     plan = Plan(
         steps=100_000,
         batch_size=method.batch_size,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,12 +21,16 @@ _MOST_VOXELS = {2: 150_000, 3: 900_000}
 """Of one sample, by its dimensions: what two slow cores take through a training step in about a second."""
 
 
-_SPARED = {"batch": 16, "instance": 8}
+_SPARED = {"batch": 28, "instance": 8}
 """Voxels by which the usual image may be longer than the window; a norm by the image's own statistics wants to see more of it."""
 
 
 _FAMILIAR, _TRIALS = 0.6, 2
 """Dice of the parent from which on it may be at home with a look, and how many looks are tried."""
+
+
+_NO_UPRIGHT = ("endoscopy", "microscopy", "dermoscopy")
+"""Modalities whose images are as often turned one way as another."""
 
 
 @dataclass(frozen=True)
@@ -168,10 +173,12 @@ def window_of(model: Model, grids: Sequence[tuple[int, ...]]) -> tuple[int, ...]
     return tuple(size)
 
 
-def augmentation_for(classes: Sequence[LabelClass]) -> Augmentation:
-    """The usual changes; left and right are exchanged only where no class is of one side."""
+def augmentation_for(classes: Sequence[LabelClass], modality: str = "") -> Augmentation:
+    """The usual changes; left and right are exchanged only where no class is of one side, and only images without an upright are turned
+    at will."""
     sided = any(word in entry.name.lower().replace("-", " ").replace("_", " ").split() for entry in classes for word in ("left", "right"))
-    return Augmentation(mirror=not sided)
+    usual = Augmentation(mirror=not sided)
+    return replace(usual, turn=math.pi) if modality.lower() in _NO_UPRIGHT else usual
 
 
 def _places(case: Prepared) -> np.ndarray:
