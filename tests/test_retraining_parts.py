@@ -430,6 +430,7 @@ def test_left_and_right_are_exchanged_only_where_no_class_is_of_one_side() -> No
     assert augmentation_for(THREE).mirror
     assert not augmentation_for((*THREE, LabelClass(3, "Left-Hippocampus"))).mirror
     assert augmentation_for((*THREE, LabelClass(3, "bright spot"))).mirror
+    assert augmentation_for(THREE, "Endoscopy").turn > 3 > augmentation_for(THREE, "MR (T1)").turn
 
 
 # ---- samples
@@ -463,8 +464,8 @@ def numbers(seed: int, shape: tuple[int, int, int] = (40, 36, 30)) -> tuple[np.n
 
 def test_small_images_are_seen_whole_and_large_ones_in_windows(tmp_path: Path) -> None:
     model = small_model(tmp_path / "model", window=(128, 128, 128))
-    # Up to half a stride beyond a multiple is left to chance, because nearly twice the voxels would be margin for the most part.
-    assert window_of(model, [(48, 67, 49)]) == (32, 64, 64)
+    # Most of a stride beyond a multiple is left to chance, because nearly twice the voxels would be margin for the most part.
+    assert window_of(model, [(60, 67, 61)]) == (32, 64, 64)
     assert window_of(model, [(48, 64, 48), (48, 64, 48), (90, 90, 90)]) == (32, 64, 32)
     assert window_of(model, [(20, 20, 20)]) == (32, 32, 32)
     assert np.prod(window_of(model, [(300, 300, 300)])) <= 900_000

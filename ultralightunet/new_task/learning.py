@@ -103,7 +103,7 @@ def learning(
     grids = [case.image.shape[1:] for case in cases]
     batch = wishes.batch_size or (2 if model.spatial_dims == 3 else _pictures(window_of(model, grids)))
     # No teacher: there is nothing to rehearse.
-    sampler = Sampler(cases, [], model, None, augmentation_for(model.classes), mixture=Mixture(0, 0), seed=wishes.seed)
+    sampler = Sampler(cases, [], model, None, augmentation_for(model.classes, model.modality), mixture=Mixture(0, 0), seed=wishes.seed)
 
     def sample(number: int) -> tuple[Tensor, Tensor]:
         return sampler(number * group.count + group.rank)

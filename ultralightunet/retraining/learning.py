@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..architecture import Architecture
 from ..engines import Engine
 from ..events import Epoch
 from ..models import Model
@@ -32,18 +33,30 @@ class Method:
     """How a child learns; the defaults are what the benchmark `benchmarks/retraining.py` found best.
 
     Attributes:
-        learning_rate: at its peak.
+        learning_rate: at its peak; None takes what suits the network, see `rate_of`.
         mixture: of corrected, changed and rehearsed samples.
         share: of the child in the weights that are kept, the rest being the parent's.
         batch_size: samples a step.
         average: see `Plan`.
     """
 
-    learning_rate: float = 3e-4
+    learning_rate: float | None = None
     mixture: Mixture = field(default_factory=Mixture)
-    share: float = 0.5
+    share: float = 0.75
     batch_size: int = 2
     average: float = 0.97
+
+
+_RATES = {(2, "batch"): 2e-4, (3, "batch"): 1e-3}
+"""Tried out on one draw of `polyp` and of `hippocampus`: at a third of the second rate a third less is regained, at two and a half times
+the first one eight times as much is forgotten."""
+
+_CAREFUL_RATE = 3e-4
+
+
+def rate_of(architecture: Architecture) -> float:
+    """The learning rate that suits a network."""
+    return _RATES.get((architecture.spatial_dims, architecture.norm), _CAREFUL_RATE)
 
 
 def learning(
@@ -86,11 +99,13 @@ def learning(
     start = weights_of(network)
     start = {name: value.copy() for name, value in start.items()}
     freeze_statistics(network)
-    sample = Sampler(corrected, rehearsal, parent, teacher, augmentation_for(parent.classes, parent.modality), mixture=method.mixture, seed=seed)
+    sample = Sampler(
+        corrected, rehearsal, parent, teacher, augmentation_for(parent.classes, parent.modality), mixture=method.mixture, seed=seed
+    )
     plan = Plan(
         steps=100_000,
         batch_size=method.batch_size,
-        learning_rate=method.learning_rate,
+        learning_rate=method.learning_rate or rate_of(parent.architecture),
         warm_up=10,
         average=method.average,
         every=1,
