@@ -128,7 +128,7 @@ def early_steps(options: argparse.Namespace) -> int:
 
 def exported(options: argparse.Namespace, validation: list[Path]) -> Model:
     step = torch.load(options.output / "checkpoint.pt", map_location="cpu", weights_only=True)["step"]
-    start = f", from the weights of an earlier {options.init.name} that worked at 0.75 mm" if options.init else ""
+    start = f", from the weights of an earlier {options.init.name}" if options.init else ""
     sizes = ["x".join(map(str, size)) for size in (EARLY_SIZE, SIZE)]
     crops = ", then ".join(sizes if early_steps(options) else sizes[1:])
     return export(

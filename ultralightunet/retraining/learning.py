@@ -30,7 +30,7 @@ Validate = Callable[[nn.Module], dict[str, float]]
 
 @dataclass(frozen=True)
 class Method:
-    """How a child learns; the defaults are what the benchmark `benchmarks/retraining.py` found best.
+    """How a child learns; the defaults were tried out on one draw of the tasks of `benchmarks/retraining.py`.
 
     Attributes:
         learning_rate: at its peak; None takes what suits the network, see `rate_of`.
