@@ -113,7 +113,7 @@ def hippocampus_task(data: Path, variant: str) -> Task:
 
     @cache
     def sampler() -> hippocampus.Sampler:
-        return hippocampus.Sampler([hippocampus.load(path, model) for path in training])
+        return hippocampus.Sampler([hippocampus.load(path, model) for path in training], early=0)
 
     def scores(label: Label, images: Sequence[Path]) -> Any:
         return hippocampus.scores(label, list(images)).mean(1)

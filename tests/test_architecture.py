@@ -36,7 +36,6 @@ MAY_IMPORT_TORCH_AT_ONCE = (
     "ultralightunet/losses.py",
     "ultralightunet/model_exports/monai_bundle.py",
     "ultralightunet/model_exports/monai_parts.py",
-    "ultralightunet/model_exports/network.py",
     "ultralightunet/model_exports/onnx_file.py",
     "ultralightunet/networks/*.py",
     "ultralightunet/new_task/learning.py",

@@ -27,6 +27,7 @@ from ultralightunet.cli.export_model import FORMATS as TOLD
 from ultralightunet.engines import make_engine
 from ultralightunet.model_exports import FORMATS, export_model
 from ultralightunet.models import Intensity, Model
+from ultralightunet.networks import network_with
 
 __all__ = ["ultralight"]
 
@@ -304,11 +305,10 @@ def test_an_onnx_file_says_what_its_user_must_know_and_nothing_of_this_machine(
 
 @pytest.mark.slow
 def test_a_file_whose_network_computes_something_else_is_refused(onnx_files: dict[str, Path], tmp_path: Path) -> None:
-    from ultralightunet.model_exports.network import network_of
     from ultralightunet.model_exports.onnx_file import _check
 
     other = picture_model(tmp_path / "other")
-    weights = network_of(other)
+    weights = network_with(other.architecture, other.weights())
     torch.nn.init.ones_(weights.head.weight)
     with pytest.raises(
         ModelError, match="expected the exported network of picture@1.0.0 to give the logits of the model, found a difference"

@@ -14,7 +14,7 @@ import torch
 from tests.io_files import random_affine
 from tests.small_models import random_weights, small_model
 from ultralightunet import InputError, LabelClass, Segmentation, Volume
-from ultralightunet.augmentation import UNCHANGED, Augmentation
+from ultralightunet.augmentation import UNCHANGED, Augmentation, in_light, light_of
 from ultralightunet.corrections import Store
 from ultralightunet.corrections.files import image_hash
 from ultralightunet.engines import make_engine
@@ -433,7 +433,82 @@ def test_left_and_right_are_exchanged_only_where_no_class_is_of_one_side() -> No
     assert augmentation_for(THREE, "Endoscopy").turn > 3 > augmentation_for(THREE, "MR (T1)").turn
 
 
+def shaded(dims: int, rule: Intensity, towards: int) -> torch.Tensor:
+    """A fine texture, brighter towards one end of the first axis or the other, prepared by a rule."""
+    size = (48,) * dims
+    texture = 0.4 + 0.2 * torch.rand(1, *size, generator=torch.Generator().manual_seed(0))
+    ramp = torch.linspace(-1, 1, 48).reshape(1, -1, *(1,) * (dims - 1)).mul(towards).exp()
+    unit = texture * ramp / 2
+    if rule.rule == "percentile":
+        return (unit - unit.mean()) / unit.std()
+    return (unit.clamp(0, 1) - rule.mean[0]) / rule.std[0]
+
+
+@pytest.mark.parametrize("rule", [Intensity(), Intensity("scale", 0, 255, (0.4,), (0.2,))])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_an_image_in_the_light_of_another_keeps_its_own_detail(rule: Intensity, dims: int) -> None:
+    one, other = shaded(dims, rule, 1), shaded(dims, rule, -1)
+    seen = in_light(one, light_of(other, rule, knots=4), rule)
+    thirds = [part.mean() for part in seen[0].tensor_split(3)]
+    assert thirds[0] > thirds[1] > thirds[2]
+    assert float((seen - other).abs().mean()) < 0.25 * float((one - other).abs().mean())
+    half = in_light(one, light_of(other, rule, knots=4), rule, share=0.0)
+    torch.testing.assert_close(half, one, atol=1e-4, rtol=1e-4)
+
+
 # ---- samples
+
+
+class LightMeter:
+    """A teacher that notes how bright what it was shown is at its first and at its last plane."""
+
+    name, device = "torch", "cpu"
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+        self.shown: list[bool] = []
+
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        pass
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        self.shown.append(falls(torch.from_numpy(batch[0])))
+        return np.zeros((1, self.classes, *batch.shape[2:]), np.float32)
+
+
+def falls(image: torch.Tensor) -> bool:
+    """Whether an image is brighter at the start of its first axis than at the end."""
+    parts = image[0].tensor_split(3)
+    return bool(parts[0].mean() > parts[-1].mean())
+
+
+def test_what_is_rehearsed_is_taught_in_its_own_light_and_shown_in_the_new_one(tmp_path: Path) -> None:
+    rule = Intensity()
+    model = small_model(tmp_path / "model", whole=1.0)
+    target = np.ones((48,) * 3, np.int32)
+    corrected = [Prepared("new", shaded(3, rule, 1).numpy(), target, (1.0,) * 3)]
+    known = [Prepared("old", shaded(3, rule, -1).numpy(), target, (1.0,) * 3)]
+    teacher = LightMeter(model.architecture.out_channels)
+    for relit in (0.0, 1.0):
+        sampler = Sampler(corrected, known, model, teacher, UNCHANGED, mixture=Mixture(1.0, 0.0, relit))
+        teacher.shown.clear()
+        image, _ = sampler(0)
+        assert teacher.shown == [True]
+        assert falls(image) == (relit == 0.0)
+
+
+def test_a_corrected_image_is_shown_in_the_old_light_too(tmp_path: Path) -> None:
+    rule = Intensity()
+    model = small_model(tmp_path / "model", whole=1.0)
+    target = np.ones((48,) * 3, np.int32)
+    corrected = [Prepared("new", shaded(3, rule, 1).numpy(), target, (1.0,) * 3)]
+    known = [Prepared("old", shaded(3, rule, -1).numpy(), target, (1.0,) * 3)]
+    teacher = LightMeter(model.architecture.out_channels)
+    sampler = Sampler(corrected, known, model, teacher, UNCHANGED, mixture=Mixture(0.0, 1.0, 1.0))
+    assert teacher.shown == [False]
+    sampler(0)
+    # It says "background" throughout, so both tries are given up, and the image is learned from as it is.
+    assert teacher.shown == [False, True, True]
 
 
 def test_a_sample_depends_on_its_number_and_seed_alone(tmp_path: Path) -> None:

@@ -213,6 +213,20 @@ def test_samples_of_a_batch_have_one_size_and_sizes_take_turns(pictures: ModuleT
     assert all(tuple(sampler(number)[1].shape) == size[1:] for number, size in enumerate(sizes))
 
 
+def test_the_first_batches_have_sizes_and_changes_of_their_own(pictures: ModuleType) -> None:
+    model, found = picture_model(size=(128, 256)), [red_disc(pictures, "disc")]
+    mirrored = replace(pictures.UNCHANGED, mirror=True, upside_down=True)
+    options = {"batch_size": 2, "scales": (1.0,), "early_scales": (0.5,), "early_batches": 3}
+    same = pictures.Sampler(found, pictures.UNCHANGED, model, **options)
+    other = pictures.Sampler(found, pictures.UNCHANGED, model, early_augment=mirrored, **options)
+    for number in range(12):
+        one, another = same(number), other(number)
+        assert one[0].shape == another[0].shape == ((3, 64, 128) if number < 6 else (3, 128, 256))
+        if number >= 6:
+            assert torch.equal(one[0], another[0])
+    assert any(not torch.equal(same(number)[0], other(number)[0]) for number in range(6))
+
+
 def test_every_picture_comes_once_a_round_in_a_new_order(pictures: ModuleType) -> None:
     sampler = sampler_of(pictures, count=7)
     rounds = [[sampler.picture(7 * turn + n).name for n in range(7)] for turn in range(4)]
@@ -333,3 +347,15 @@ def test_one_command_trains_goes_on_and_writes_a_model(script, shared: Path, tmp
     assert set(lines[0]) == {"step", "loss", "all islands", "largest island", "seconds"}
     assert (tmp_path / "run" / "curve.png").exists()
     assert [p.name for p in (tmp_path / "pages").iterdir()] == ["polyp.md"]
+
+
+def test_changes_of_a_volume_shrink_with_their_strength(script) -> None:
+    augmentation = script("augmentation")
+    image = torch.rand(40, 40, 40, generator=torch.Generator().manual_seed(0))
+    case = augmentation.Case("noise", image, torch.zeros(40, 40, 40, dtype=torch.uint8), (1.0,) * 3)
+    distances = []
+    for strength in (0.0, 0.3, 1.0):
+        changes = augmentation.Augmentation(size=(32,) * 3, spacing=1.0, classes=2, shift=0.0, mirror=False, strength=strength)
+        seen = [changes(case, torch.Generator().manual_seed(seed))[0] for seed in range(12)]
+        distances.append(float(torch.stack([(crop[0] - image[4:36, 4:36, 4:36]).abs().mean() for crop in seen]).mean()))
+    assert distances[0] < 1e-4 < distances[1] < distances[2]

@@ -22,7 +22,7 @@ def card(model: Model) -> str:
         "",
         "*This page is made from the model's metadata by `python training/card.py`.*",
         "",
-        *([f"![{model.title}](../images/models/{model.name}.png)"] if _picture(model).exists() else []),
+        *_picture(model.name, model.title),
         "",
         "## What it is for",
         "",
@@ -57,6 +57,8 @@ def card(model: Model) -> str:
         "",
         *(f"- {text}" for text in facts.get("known_failures", ["none recorded"])),
         "",
+        *_picture(f"{model.name}-failures", "The validation cases with the lowest Dice"),
+        "",
         "## References",
         "",
         *(f"- {text}" for text in facts.get("references", [])),
@@ -75,8 +77,9 @@ def write_page(model: Model) -> Path:
     return path
 
 
-def _picture(model: Model) -> Path:
-    return PAGES.parent / "images" / "models" / f"{model.name}.png"
+def _picture(name: str, title: str) -> list[str]:
+    """What shows a picture of the models, where it was drawn."""
+    return [f"![{title}](../images/models/{name}.png)"] if (PAGES.parent / "images" / "models" / f"{name}.png").exists() else []
 
 
 def _scores(model: Model) -> list[str]:

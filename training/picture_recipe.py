@@ -49,6 +49,7 @@ class Task:
         training: pictures.
         validation: pictures.
         augment: how training pictures are changed.
+        early_augment: the same in the first part of the training; None for `augment`.
         licence_file: see `export`.
         metadata: see `export`; the changelog is added.
     """
@@ -60,6 +61,7 @@ class Task:
     augment: Augmentation
     licence_file: str
     metadata: dict[str, Any]
+    early_augment: Augmentation | None = None
 
 
 def given_split(data: Path) -> tuple[list[Path], list[Path]]:
@@ -120,6 +122,7 @@ def fit_task(options: argparse.Namespace, task: Task) -> None:
             scales=SCALES,
             early_scales=EARLY_SCALES,
             early_batches=round(EARLY_SHARE * options.steps),
+            early_augment=task.early_augment,
         ),
         loss=boundary_weighted_bce_iou,
         plan=Plan(steps=options.steps, batch_size=BATCH, learning_rate=5e-4, clip=0.5, every=250),

@@ -180,6 +180,7 @@ class Sampler:
         scales: of the model's size, taken in turn; sides are rounded to multiples of 32.
         early_scales: those of the first `early_batches` batches: small pictures teach the coarse things at a fraction of the cost.
         early_batches: see above.
+        early_augment: the changes in those; None for `augment`.
     """
 
     def __init__(
@@ -192,13 +193,14 @@ class Sampler:
         scales: Sequence[float],
         early_scales: Sequence[float] = (),
         early_batches: int = 0,
+        early_augment: Augmentation | None = None,
     ) -> None:
         if model.size is None or model.intensity.rule != "scale":
             raise ValueError(
                 f'expected a model with a size and the intensity rule "scale", found {model.size} and {model.intensity.rule!r}'
             )
         self.pictures = pictures
-        self.augment = augment
+        self.augment, self.early_augment = augment, early_augment or augment
         self.batch_size = batch_size
         self.early_batches = early_batches if early_scales else 0
         self.sizes, self.early_sizes = (
@@ -211,7 +213,8 @@ class Sampler:
     def __call__(self, number: int) -> tuple[Tensor, Tensor]:
         """Image (C, J, I) float32 as the network sees it, mask (J, I) uint8."""
         rng = torch.Generator().manual_seed(number)
-        image, mask = self.augment(self.picture(number), self.size(number), rng)
+        augment = self.early_augment if self._is_early(number) else self.augment
+        image, mask = augment(self.picture(number), self.size(number), rng)
         return (image.expand(self.channels, -1, -1) - self.mean) / self.std, mask
 
     def picture(self, number: int) -> Picture:
@@ -223,9 +226,11 @@ class Sampler:
 
     def size(self, number: int) -> tuple[int, int]:
         """The size of sample `number`, (j, i)."""
-        batch = number // self.batch_size
-        sizes = self.early_sizes if batch < self.early_batches else self.sizes
-        return sizes[batch % len(sizes)]
+        sizes = self.early_sizes if self._is_early(number) else self.sizes
+        return sizes[number // self.batch_size % len(sizes)]
+
+    def _is_early(self, number: int) -> bool:
+        return number // self.batch_size < self.early_batches
 
 
 def _multiple(side: float) -> int:

@@ -57,8 +57,13 @@ FIRST_FRAMES = (
 """The first frame of each of the 29 videos. The frames agree: their histograms of colour differ 2.2 times as much between neighbours across
 these borders as between other neighbours."""
 
-AUGMENTATION = Augmentation()
+EARLY = Augmentation()
 """A colonoscope has no upright, so every turn and mirror image is one that it could have seen."""
+
+LATE = Augmentation(
+    scale=(0.9, 1.2), stretch=0.05, shift=0.05, bend=0.01, light=0.15, colour=0.08, noise=0.02, blur=1.0, compression_chance=0.1
+)
+"""Gentler: after 7,000 steps with `EARLY` alone, training frames as they are had a Dice of 0.917, so there was more to learn in them."""
 
 
 def model_facts(folder: Path, variant: str) -> Model:
@@ -98,7 +103,8 @@ def task(folder: Path, variant: str, split: tuple[list[Path], list[Path]]) -> Ta
         channels=3,
         training=split[0],
         validation=split[1],
-        augment=AUGMENTATION,
+        augment=LATE,
+        early_augment=EARLY,
         licence_file="clinicdb-research-use.txt",
         metadata={
             "data_source": "CVC-ClinicDB (research use), the split that the network's authors use: 489 frames trained, 61 validated. "

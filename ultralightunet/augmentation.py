@@ -88,7 +88,7 @@ class Augmentation:
 
     def _look(self, image: Tensor, inside: Tensor, intensity: Intensity, rng: torch.Generator) -> Tensor:
         """Prepared grey values (C, *S) as another scanner or camera might have given them; only those `inside` (*S) matter."""
-        unit, low, span = _to_unit(image, intensity)
+        unit, _, _ = _to_unit(image, intensity)
         if _chance(rng, self.strange_chance):
             unit = _remapped(unit, rng)
         if self.gamma > 0 and _chance(rng, 0.4):
@@ -105,11 +105,7 @@ class Augmentation:
             unit = _blurred(unit, rng)
         if self.noise > 0 and _chance(rng, 0.4):
             unit = unit + torch.randn(unit.shape, generator=rng) * _between(rng, 0, self.noise)
-        if intensity.rule == "percentile":
-            # The product gives each image, whatever it looks like, the same mean and deviation.
-            before, after = image[:, inside], unit[:, inside]
-            return (unit - after.mean()) / after.std().clamp_min(1e-6) * before.std() + before.mean()
-        return unit.clamp(0, 1) * span + low
+        return _prepared(unit, image, inside, intensity)
 
     def _positions(
         self, own: Sequence[int], size: Sequence[int], centre: Sequence[float], spacing: Sequence[float], rng: torch.Generator
@@ -143,8 +139,45 @@ class Augmentation:
         return matrix * math.exp(_between(rng, -1, 1) * math.log(self.scale))
 
 
+def light_of(image: Tensor, intensity: Intensity, *, knots: int) -> Tensor:
+    """How bright an image is from place to place: logarithms of means over `knots` parts along each axis, (C, *knots).
+
+    Args:
+        image: (C, *S) float32, prepared by the rule `intensity`.
+        intensity: see `image`.
+        knots: at least 1.
+    """
+    pool = {2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}[image.ndim - 1]
+    unit, _, _ = _to_unit(image, intensity)
+    return (pool(unit.clamp_min(0), knots) + _DARKEST).log()
+
+
+def in_light(image: Tensor, light: Tensor, intensity: Intensity, *, share: float = 1.0) -> Tensor:
+    """An image in the light of another: what is coarse in its brightness is the other's, what is fine its own.
+
+    What Yang and Soatto (2020, arXiv 2004.05498) do to the low frequencies of the spectrum, done in place, so that a shadow stays where
+    it fell.
+
+    Args:
+        image: (C, *S) float32, prepared by the rule `intensity`.
+        light: of the other, see `light_of`.
+        intensity: see `image`.
+        share: of the way from the image's own light to the other.
+
+    Returns:
+        (C, *S), prepared by the rule `intensity`.
+    """
+    change = share * (light - light_of(image, intensity, knots=light.shape[-1]))
+    factors = F.interpolate(change[None], image.shape[1:], mode=_LINEAR[image.ndim - 1], align_corners=False)[0].exp()
+    unit, _, _ = _to_unit(image, intensity)
+    return _prepared(unit * factors, image, torch.ones(image.shape[1:], dtype=torch.bool), intensity)
+
+
 UNCHANGED = Augmentation(0, 0, 1, 0, False, 0, 0, 0, 0, 0, 0, 0)
 """Nothing is changed."""
+
+_DARKEST = 0.02
+"""Of the range of grey values: what is darker is black, and has no light to compare."""
 
 _FAR = 100_000.0
 """Far from every class number, and whole numbers beside it are exact in single precision."""
@@ -160,6 +193,16 @@ def _to_unit(image: Tensor, intensity: Intensity) -> tuple[Tensor, Tensor | floa
     low, high = (0.0, 1.0) if intensity.rule == "scale" else (intensity.low, intensity.high)
     bottom, span = (low - mean) / std, (high - low) / std
     return (image - bottom) / span, bottom, span
+
+
+def _prepared(unit: Tensor, image: Tensor, inside: Tensor, intensity: Intensity) -> Tensor:
+    """Grey values from 0 to 1, made of those of `image` (C, *S), as the rule gives them; those `inside` (*S) count."""
+    if intensity.rule == "percentile":
+        # The product gives each image, whatever it looks like, the same mean and deviation.
+        before, after = image[:, inside], unit[:, inside]
+        return (unit - after.mean()) / after.std().clamp_min(1e-6) * before.std() + before.mean()
+    _, low, span = _to_unit(image, intensity)
+    return unit.clamp(0, 1) * span + low
 
 
 def _remapped(unit: Tensor, rng: torch.Generator) -> Tensor:

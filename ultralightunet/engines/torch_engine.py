@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..models import Model
-from ..networks import UltraLightUNet
+from ..networks import network_with
 
 
 class TorchEngine:
@@ -27,12 +27,7 @@ class TorchEngine:
         if threads is not None:
             torch.set_num_threads(threads)
         self.device = device
-        architecture = model.architecture.to_dict()
-        self._network = UltraLightUNet(**architecture).eval()
-        state = {name: torch.from_numpy(values.astype(np.float32)) for name, values in model.weights().items()}
-        # The batch counters of batch norm are not stored: they play no part in evaluation.
-        self._network.load_state_dict({**_counters(self._network), **state})
-        self._network.to(device)
+        self._network = network_with(model.architecture, model.weights()).to(device)
 
     def prepare(self, shape: tuple[int, ...]) -> None:
         """See `Engine`; there is nothing to do."""
@@ -44,7 +39,3 @@ class TorchEngine:
             logits = self._network(torch.from_numpy(np.ascontiguousarray(batch, dtype=np.float32)).to(self.device))
             result: NDArray[Any] = logits.cpu().numpy()
             return result
-
-
-def _counters(network: torch.nn.Module) -> dict[str, torch.Tensor]:
-    return {name: value for name, value in network.state_dict().items() if name.endswith("num_batches_tracked")}

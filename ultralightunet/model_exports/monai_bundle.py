@@ -18,8 +18,8 @@ from typing import Any
 import torch
 
 from ..models import Model
+from ..networks import network_with
 from .monai_workflow import inference
-from .network import network_of
 from .readme import readme
 
 _NEEDED = ("napari-ultralight", "pytorch-ignite", "scikit-image")
@@ -34,7 +34,7 @@ def write_bundle(model: Model, folder: Path) -> None:
         OSError: if it cannot be written.
     """
     weights = io.BytesIO()
-    torch.save(network_of(model).state_dict(), weights)
+    torch.save(network_with(model.architecture, model.weights()).state_dict(), weights)
     for name in ("configs", "models", "docs"):
         (folder / name).mkdir(parents=True)
     (folder / "models" / "model.pt").write_bytes(weights.getvalue())

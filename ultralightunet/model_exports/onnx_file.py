@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..architecture import STRIDE
 from ..errors import ModelError
 from ..models import Model
-from .network import network_of
+from ..networks import network_with
 
 INPUT, OUTPUT = "image", "logits"
 """Names of the network's only input and output."""
@@ -34,8 +34,8 @@ def write_onnx(model: Model, path: Path) -> None:
         ModelError: if the weights cannot be used, or the exported network computes something else.
         OSError: if it cannot be written.
     """
-    network = network_of(model)
-    content = _converted(_to_convert(network_of(model)), model)
+    network, other = (network_with(model.architecture, model.weights()) for _ in range(2))
+    content = _converted(_to_convert(other), model)
     _check(content, network, model)
     path.write_bytes(content)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from ..losses import distillation, partial_dice_cross_entropy
 from ..models import Model
-from ..networks import UltraLightUNet
+from ..networks import UltraLightUNet, network_with
 
 _NEW_CLASS = -2.0
 """By how much the logit of a new class begins below the background's: it is found nowhere until it is learned."""
@@ -37,19 +38,16 @@ class NetworkEngine:
 
 def network_of(model: Model, out_channels: int) -> UltraLightUNet:
     """The network of a model with its weights; further output channels begin as a background that never wins."""
-    state = {name: torch.from_numpy(values.astype(np.float32)) for name, values in model.weights().items()}
-    weight, bias = state["head.weight"], state["head.bias"]
+    weights = {name: values.astype(np.float32) for name, values in model.weights().items()}
+    weight, bias = weights["head.weight"], weights["head.bias"]
     if out_channels > len(bias):
         if len(bias) == 1:
             # A sigmoid is a softmax beside a background whose logit is 0.
-            weight, bias = torch.cat((torch.zeros_like(weight), weight)), torch.cat((torch.zeros_like(bias), bias))
+            weight, bias = np.concatenate((np.zeros_like(weight), weight)), np.concatenate((np.zeros_like(bias), bias))
         more = out_channels - len(bias)
-        state["head.weight"] = torch.cat((weight, *(weight[:1],) * more))
-        state["head.bias"] = torch.cat((bias, *(bias[:1] + _NEW_CLASS,) * more))
-    network = UltraLightUNet(**{**model.architecture.to_dict(), "out_channels": len(state["head.bias"])})
-    counters = {name: value for name, value in network.state_dict().items() if name.endswith("num_batches_tracked")}
-    network.load_state_dict({**counters, **state})
-    return network
+        weights["head.weight"] = np.concatenate((weight, *(weight[:1],) * more))
+        weights["head.bias"] = np.concatenate((bias, *(bias[:1] + _NEW_CLASS,) * more))
+    return network_with(replace(model.architecture, out_channels=len(weights["head.bias"])), weights)
 
 
 def weights_of(network: nn.Module) -> dict[str, np.ndarray]:

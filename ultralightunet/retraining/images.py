@@ -22,8 +22,8 @@ _LOG = logging.getLogger(__name__)
 _KNOWN = 0.9
 """Agreement of a model with itself, on an image and on the same a little noisier, from which on it is taken to know such images."""
 
-_MOST = 12
-"""Images that are looked at: each costs two runs of the parent."""
+_MOST = {2: 24, 3: 12}
+"""Pictures and volumes that are looked at: each costs two runs of the parent."""
 
 _LARGEST_CROP, _SMALLEST_PART = 1.5, 0.25
 """Sizes of an image along any axis, in windows."""
@@ -93,7 +93,7 @@ def known_images(
         if labels.any() and agreement(labels, labeller(_noisier(image)), len(labeller.model.classes)) >= _KNOWN:
             found += 1
             yield image, labels
-        if found == _MOST:
+        if found == _MOST[labeller.model.spatial_dims]:
             return
 
 

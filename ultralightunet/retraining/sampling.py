@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..architecture import STRIDE
-from ..augmentation import UNCHANGED, Augmentation
+from ..augmentation import UNCHANGED, Augmentation, in_light, light_of
 from ..engines import Engine
 from ..losses import IGNORE
 from ..models import Intensity, LabelClass, Model
@@ -40,10 +40,12 @@ class Mixture:
     Attributes:
         rehearsal: share of samples from images that nobody corrected.
         familiar: share of samples from corrected images in a look that the parent is at home with, where one is found.
+        relit: share of the rehearsed and of the familiar samples that are shown in the light of an image of the other kind.
     """
 
-    rehearsal: float = 0.25
+    rehearsal: float = 0.35
     familiar: float = 0.4
+    relit: float = 0.5
 
 
 class Sampler:
@@ -97,12 +99,19 @@ class Sampler:
         if self.rehearsal and _chance(rng, self.mixture.rehearsal):
             case = self.rehearsal[int(torch.randint(len(self.rehearsal), (1,), generator=rng))]
             image, target = self._window(case, None, self.plain, rng)
-            return image, torch.cat((torch.full_like(target, IGNORE)[None], self._taught(image)))
+            taught = self._taught(image)
+            if _chance(rng, self.mixture.relit):
+                # The parent is asked about the look that it knows, and the child has to say the same in the new one.
+                image = self._in_light_of(self.corrected, image, rng)
+            return image, torch.cat((torch.full_like(target, IGNORE)[None], taught))
         # In turn, so that one case of many is never left out by chance.
         place = number % len(self.corrected)
         if self.teacher is not None and _chance(rng, self.mixture.familiar):
             for _ in range(_TRIALS):
-                image, target = self._window(self.corrected[place], self._places[place], self.strange, rng)
+                relit = self.rehearsal and _chance(rng, self.mixture.relit)
+                image, target = self._window(self.corrected[place], self._places[place], self.plain if relit else self.strange, rng)
+                if relit:
+                    image = self._in_light_of(self.rehearsal, image, rng)
                 taught = self._taught(image)
                 if _dice(taught, target) >= max(_FAMILIAR, self._own[place]):
                     return image, torch.cat((target[None], taught))
@@ -133,6 +142,12 @@ class Sampler:
             intensity=self.intensity,
             rng=rng,
         )
+
+    def _in_light_of(self, cases: Sequence[Prepared], image: Tensor, rng: torch.Generator) -> Tensor:
+        case = cases[int(torch.randint(len(cases), (1,), generator=rng))]
+        knots = int(torch.randint(2, 5, (1,), generator=rng))
+        light = light_of(torch.from_numpy(case.image), self.intensity, knots=knots)
+        return in_light(image, light, self.intensity)
 
     def _rightness(self, place: int) -> float:
         rng = torch.Generator().manual_seed(self.seed)
