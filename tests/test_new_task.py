@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,29 @@ def test_a_folder_of_pictures_becomes_a_model_that_labels_others() -> None:
     assert 2 * (found * labels.labels).sum() / (found.sum() + labels.labels.sum()) > 0.8
     assert [entry.name for entry in model.classes] == ["background", "disc"]
     assert model.scores["Dice on validation cases"]["cases"] == 4
+
+
+@pytest.mark.slow
+def test_pytorchs_launcher_trains_one_model_in_two_processes(tmp_path: Path) -> None:
+    data, folder = write_dataset(tmp_path / "data", 16), tmp_path / "discs"
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "ultralightunet"]
+    wishes = (
+        f"--variant T --steps {QUICK.steps} --batch-size 4 --learning-rate 0.01 --threads 1 --modality photo --classes disc --device cpu"
+    )
+    done = subprocess.run(
+        [*launcher, "train", str(data), "-o", str(folder), *wishes.split(), "--json"],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    # The second process learns along and says nothing.
+    assert [event["event"] for event in events].count("result") == 1
+    assert events[-1]["scores"]["Dice on validation cases"]["mean"] > 0.8
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "discs"]
 
 
 def test_an_interrupted_training_goes_on_and_only_with_the_same_data(tmp_path: Path) -> None:
