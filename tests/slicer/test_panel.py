@@ -364,6 +364,32 @@ def test_a_retraining_that_cannot_begin_is_told_and_the_button_comes_back(user: 
     assert not user.logic.trainer.is_running
 
 
+def test_the_folder_of_other_images_reaches_the_retraining(user: Slicer, tmp_path: Path) -> None:
+    add_volume(noisy())
+    user.enter()
+    user.choice.model = "small@1.0.0"
+    user.wait()
+    user.segment()
+    user.choice.isRight = True
+    user.ui.saveButton.click()
+    user.wait()
+    assert user.ui.imagesText.text == "none"
+    assert not user.ui.noImagesButton.enabled
+    folder = tmp_path / "others"
+    folder.mkdir()
+    FileDialog.answer = str(folder)
+    user.ui.imagesButton.click()
+    assert user.ui.imagesText.toolTip == str(folder)
+    assert user.ui.noImagesButton.enabled
+    # Only whoever was told of the folder can miss it.
+    folder.rmdir()
+    user.ui.retrainButton.click()
+    user.wait()
+    assert f"expected images at {folder}, found nothing" in user.ui.learnStatus.text.replace("Expected", "expected")
+    user.ui.noImagesButton.click()
+    assert user.ui.imagesText.text == "none"
+
+
 @pytest.mark.parametrize("agrees", [True, False])
 def test_where_too_few_cases_decide_the_user_does(user: Slicer, agrees: bool, tmp_path: Path) -> None:
     install_model(small_model(tmp_path / "second", version="1.0.0+r1", seed=9, parent="small@1.0.0").folder)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from slicer.i18n import tr as _
+
+from .keeping import show_path
 from .logic import UltraLightSegmenterLogic
 from .process import Facts, Listener
 
@@ -13,6 +16,7 @@ class Learning:
     """Retrain, Stop, and the versions.
 
     Attributes:
+        images: the folder of other images that was chosen, "" for none.
         changed: called with NAME@VERSION when another version came into use.
     """
 
@@ -22,6 +26,8 @@ class Learning:
         self._say = say
         self._confirm = confirm
         self._versions: list[Facts] = []
+        self.images = ""
+        self.use_images("")
         self.changed: Callable[[str], None] = lambda model: None
 
     def show(self, facts: Facts) -> None:
@@ -35,13 +41,19 @@ class Learning:
         current = [number for number, version in enumerate(self._versions) if version["is_current"]]
         selector.currentIndex = current[0] if current else -1
 
+    def use_images(self, folder: str) -> None:
+        """Take a folder of images without labels against forgetting, or none."""
+        self.images = folder
+        show_path(self._ui.imagesText, folder or _("none"))
+        self._ui.noImagesButton.enabled = bool(folder)
+
     def retrain(self, store: str, model: str, *, minutes: float) -> None:
         """Begin.
 
         Raises:
             Problem: if it cannot be begun.
         """
-        self._logic.retrain(store, model, Listener(self._done, self._failed, self._progressed), minutes=minutes)
+        self._logic.retrain(store, model, Listener(self._done, self._failed, self._progressed), minutes=minutes, images=self.images)
         self._set_busy(True)
         self._say("Retraining: starting…")
 

@@ -276,8 +276,15 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
 
     # ---- retraining
 
-    def retrain(self, store: str, model: str, listener: Listener, *, minutes: float) -> None:
+    def retrain(self, store: str, model: str, listener: Listener, *, minutes: float, images: str = "") -> None:
         """Make a new version of a model from a store; its verdict is in the facts that the listener gets.
+
+        Args:
+            store: its folder.
+            model: NAME@VERSION.
+            listener: hears the steps and the verdict.
+            minutes: of training.
+            images: a folder of images without labels that keep up the model's old skill; "" for none.
 
         Raises:
             Problem: if one is under way, or it cannot be begun.
@@ -296,7 +303,8 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
             listener.failed(sentence)
 
         listening = Listener(done, failed, listener.progress)
-        self._training = self.trainer.ask(listening, do="retrain", store=store, model=model, arguments=["--minutes", f"{minutes:g}"])
+        arguments = ["--minutes", f"{minutes:g}", *(["--images", images] if images else [])]
+        self._training = self.trainer.ask(listening, do="retrain", store=store, model=model, arguments=arguments)
 
     def stop_retraining(self) -> None:
         """End it; nothing of it is kept."""

@@ -72,6 +72,8 @@ class Panel(VTKObservationMixin):
             (ui.storeButton, self._change_store),
             (ui.saveButton, self._save),
             (ui.exportButton, self._export),
+            (ui.imagesButton, self._choose_images),
+            (ui.noImagesButton, lambda: self.learning.use_images("")),
             (ui.retrainButton, self._retrain),
             (ui.stopButton, self.learning.stop),
             (ui.useButton, self._guarded(self.learning.use, ui.learnStatus)),
@@ -232,14 +234,12 @@ class Panel(VTKObservationMixin):
         )
 
     def _add_model(self) -> None:
-        folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Add a model folder"))
+        folder = _folder(_("Add a model folder"))
         if folder:
             self._try(lambda: self.logic.install_model(folder, Listener(lambda facts: self._model_changed(facts["id"]), self._say)))
 
     def _change_home(self) -> None:
-        folder = qt.QFileDialog.getExistingDirectory(
-            slicer.util.mainWindow(), _("Folder for models and corrections"), self.ui.homeText.text
-        )
+        folder = _folder(_("Folder for models and corrections"), self._home)
         if folder:
             os.environ["ULTRALIGHT_HOME"] = folder
             # It is told of the folder when it starts.
@@ -247,7 +247,7 @@ class Panel(VTKObservationMixin):
             self._try(lambda: self.logic.list_models(Listener(self._show_models, self._say)))
 
     def _change_store(self) -> None:
-        folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Store of corrections"), self.keeping.store)
+        folder = _folder(_("Store of corrections"), self.keeping.store)
         if folder and self.models.model:
             self.keeping.choose_store(self.models.model["id"], folder)
             self._show_store()
@@ -261,9 +261,14 @@ class Panel(VTKObservationMixin):
         self._try(save, self.ui.keepStatus)
 
     def _export(self) -> None:
-        folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Export into a new or empty folder"))
+        folder = _folder(_("Export into a new or empty folder"))
         if folder:
             self._try(lambda: self.keeping.export(folder), self.ui.keepStatus)
+
+    def _choose_images(self) -> None:
+        folder = _folder(_("Images without labels, of the kind that the model is for"), self.learning.images)
+        if folder:
+            self.learning.use_images(folder)
 
     def _retrain(self) -> None:
         def retrain() -> None:
@@ -340,6 +345,12 @@ class Panel(VTKObservationMixin):
         self.logic.poll()
         if not self.logic.is_waiting:
             self._timer.stop()
+
+
+def _folder(title: str, start: str = "") -> str:
+    """A folder that the user chooses, "" for none."""
+    chosen: str = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, start)
+    return chosen
 
 
 def _amounts(answer: Facts) -> list[str]:
