@@ -452,8 +452,8 @@ def test_an_image_in_the_light_of_another_keeps_its_own_detail(rule: Intensity, 
     thirds = [part.mean() for part in seen[0].tensor_split(3)]
     assert thirds[0] > thirds[1] > thirds[2]
     assert float((seen - other).abs().mean()) < 0.25 * float((one - other).abs().mean())
-    half = in_light(one, light_of(other, rule, knots=4), rule, share=0.0)
-    torch.testing.assert_close(half, one, atol=1e-4, rtol=1e-4)
+    unmoved = in_light(one, light_of(other, rule, knots=4), rule, share=0.0)
+    torch.testing.assert_close(unmoved, one, atol=1e-4, rtol=1e-4)
 
 
 # ---- samples
