@@ -10,7 +10,7 @@ import torch
 from tests.small_models import small_model
 from ultralightunet import InputError, UltraLightUNet, segment
 from ultralightunet.architecture import VARIANTS
-from ultralightunet.engines import make_engine
+from ultralightunet.engines import Mirrored, make_engine
 from ultralightunet.engines.compiled import cache_folder
 from ultralightunet.home import home
 from ultralightunet.models import Model, install_model
@@ -39,6 +39,17 @@ def test_an_engine_computes_the_network(
     found = make_engine(model, engine=engine)(batch)
     assert found.dtype == np.float32
     assert np.abs(found - expected).max() < 1e-3 * np.abs(expected).max()
+
+
+def test_mirror_images_are_seen_in_every_combination_and_averaged(tmp_path: Path) -> None:
+    engine = make_engine(small_model(tmp_path / "model"))
+    batch = np.random.default_rng(1).normal(size=(2, 1, 32, 64, 32)).astype(np.float32)
+    before = batch.copy()
+    turns = [(), (2,), (4,), (2, 4)]
+    expected = np.mean([np.flip(engine(np.flip(batch, turn).copy()), turn) for turn in turns], axis=0)
+    np.testing.assert_allclose(Mirrored(engine, (0, 2))(batch), expected, atol=1e-5)
+    np.testing.assert_array_equal(Mirrored(engine, ())(batch), engine(batch))
+    np.testing.assert_array_equal(batch, before)
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance"])

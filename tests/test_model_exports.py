@@ -67,7 +67,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
         "volume": volume_model(folder / "volume", whole=1.0),
         "windows": volume_model(folder / "windows"),
         "ct": small_model(folder / "ct", name="ct", intensity=window, seed=3),
-        "picture": picture_model(folder / "picture"),
+        "picture": picture_model(folder / "picture", mirrored=(0, 1)),
     }
 
 

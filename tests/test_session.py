@@ -174,6 +174,17 @@ def test_a_2d_model_labels_every_slice_or_one(tmp_path: Path) -> None:
     np.testing.assert_array_equal(one[3, ::-1, ::-1], ulu.segment(Volume(image.array[3, ::-1, ::-1]), model).labels)
 
 
+@pytest.mark.parametrize("axes", [(), (0,), (1,), (0, 1)])
+def test_a_model_that_sees_mirror_images_labels_a_mirrored_picture_alike(tmp_path: Path, axes: tuple[int, ...]) -> None:
+    model = small_model(tmp_path / "m", spatial_dims=2, classes=4, size=(64, 64), window=(64, 64), seed=5, mirrored=axes)
+    grey = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    labels = ulu.segment(Volume(grey), model).labels
+    assert len(np.unique(labels)) > 1
+    for axis in (0, 1):
+        mirrored = np.flip(ulu.segment(Volume(np.flip(grey, axis)), model).labels, axis)
+        assert (np.mean(mirrored != labels) < 0.005) == (axis in axes)
+
+
 def test_a_slice_outside_the_volume_is_named(tmp_path: Path) -> None:
     model = small_model(tmp_path / "m", spatial_dims=2, classes=2, size=(64, 64), window=(64, 64), seed=22)
     with pytest.raises(ulu.InputError, match="from 0 to 5 along axis 0, found 6"):

@@ -38,7 +38,8 @@ def card(model: Model) -> str:
         "",
         f"UltraLightUNet, {network.spatial_dims}D, {network.in_channels} channel(s) in, {network.out_channels} out, widths "
         f"{', '.join(map(str, network.channels))}, {network.norm} norm; works at {size}. "
-        f"{sum(_size(shape) for shape in network.parameter_shapes().values()):,} numbers, stored in half precision.",
+        f"{sum(_size(shape) for shape in network.parameter_shapes().values()):,} numbers, stored in half precision."
+        f"{_mirroring(model)}",
         "",
         "## What it learned from",
         "",
@@ -80,6 +81,14 @@ def write_page(model: Model) -> Path:
 def _picture(name: str, title: str) -> list[str]:
     """What shows a picture of the models, where it was drawn."""
     return [f"![{title}](../images/models/{name}.png)"] if (PAGES.parent / "images" / "models" / f"{name}.png").exists() else []
+
+
+def _mirroring(model: Model) -> str:
+    if not model.mirrored:
+        return ""
+    names = ("front and back", "top and bottom", "left and right")[-model.spatial_dims :]
+    axes = ", and ".join(names[axis] for axis in model.mirrored)
+    return f" It also sees each image with {axes} exchanged, and the results are averaged; the validation data below chose that."
 
 
 def _scores(model: Model) -> list[str]:

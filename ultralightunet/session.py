@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .engines import Engine, make_engine
+from .engines import Engine, Mirrored, make_engine
 from .errors import InputError
 from .events import Progress, finish
 from .inferers import Tiling, label_image
@@ -85,6 +85,7 @@ def label_with(engine: Engine, image: Volume, request: Request) -> Generator[Pro
     """Label `image` with an engine that is at hand already, a network in training say; otherwise as `Session.segment`."""
     watch = Stopwatch()
     model = request.model
+    engine = Mirrored(engine, model.mirrored) if model.mirrored else engine
     with watch("checking"):
         image = check_values(image, nan_fill=request.nan_fill)
     array = with_channels(image.array, image.channels, model.architecture.in_channels)

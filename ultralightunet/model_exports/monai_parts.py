@@ -15,6 +15,7 @@ from monai.transforms.inverse import InvertibleTransform
 from monai.transforms.transform import MapTransform
 from torch import Tensor
 
+from ..engines import mirrorings
 from ..inferers import Tiling
 from ..transforms import grid_shape, resample
 
@@ -84,13 +85,15 @@ class WindowInferer(Inferer):
         window: voxels, multiples of 32.
         whole: millions of voxels that are seen whole.
         step: distance of the windows as a share of them.
+        mirrored: axes of space, see `Model.mirrored`.
     """
 
-    def __init__(self, window: Sequence[int], *, whole: float = 0.0, step: float = 0.5) -> None:
+    def __init__(self, window: Sequence[int], *, whole: float = 0.0, step: float = 0.5, mirrored: Sequence[int] = ()) -> None:
         super().__init__()
         self.window = tuple(window)
         self.whole = whole
         self.step = step
+        self.turns = mirrorings(mirrored)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """Image (N, C, *S) -> logits (N, K, *S)."""
@@ -102,7 +105,12 @@ class WindowInferer(Inferer):
             # One by one: each image of a batch has its own minimum.
             inputs = torch.stack([F.pad(image, ends, value=float(image.min())) for image in inputs])
         windows = SlidingWindowInferer(window, sw_batch_size=1, overlap=1 - self.step, mode="gaussian", sigma_scale=0.125)
-        logits: Any = windows(inputs, network, *args, **kwargs)
+
+        def seen(batch: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            turned = [network(batch.flip(turn), *args, **kwargs).flip(turn) for turn in self.turns]
+            return torch.stack(turned).mean(0)
+
+        logits: Any = windows(inputs, seen, *args, **kwargs)
         for axis, n in enumerate(grid, start=2):
             logits = logits.narrow(axis, 0, n)
         whole: Tensor = logits

@@ -34,6 +34,7 @@ def inference(model: Model) -> Config:
             "_target_": "ultralightunet.model_exports.monai_parts.WindowInferer",
             "window": list(model.window),
             "whole": model.whole,
+            "mirrored": list(model.mirrored),
         },
         "postprocessing": {"_target_": "Compose", "transforms": _postprocessing(model)},
         "handlers": [{"_target_": "StatsHandler", "iteration_log": False}],

@@ -59,6 +59,7 @@ def facts_of(model: Model) -> dict[str, str]:
         "window": json.dumps(model.window),
         "whole": json.dumps(model.whole),
         "intensity": json.dumps(asdict(model.intensity)),
+        "mirrored": json.dumps(model.mirrored),
         "keep_largest": json.dumps(model.keep_largest),
         "weights_sha256": model.sha256,
     }

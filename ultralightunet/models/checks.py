@@ -56,6 +56,8 @@ def _check_grid(model: Model) -> None:
         raise ValueError(f"the spacing {model.spacing} is not {dims} sizes in mm above zero")
     if model.size is not None and not all(v > 0 for v in model.size):
         raise ValueError(f"the size {model.size} is not two numbers of pixels above zero")
+    if len(set(model.mirrored)) < len(model.mirrored) or not set(model.mirrored) <= set(range(dims)):
+        raise ValueError(f"mirrored {model.mirrored} are not axes from 0 to {dims - 1}, each once")
     if not 0 <= model.whole < math.inf:
         raise ValueError(f"whole is {model.whole}, not a number of voxels")
 

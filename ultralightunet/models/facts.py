@@ -73,6 +73,8 @@ class Model:
         box_is_image: whether a box is an image of its own, for models that learned from crops; otherwise the network sees what lies
             around a box, and labels in it are those that the whole image would get.
         intensity: how grey values are prepared.
+        mirrored: axes of space, from 0 in the order of `window`, along which the network also sees the image mirrored; the logits are
+            averaged.
         keep_largest: groups of classes of which only the largest connected island is kept.
         licence: of the weights, an SPDX identifier or a short text.
         intended_use: who may use it for what, and what it must not be used for.
@@ -97,6 +99,7 @@ class Model:
     whole: float = 0.0
     box_is_image: bool = False
     intensity: Intensity = field(default_factory=Intensity)
+    mirrored: tuple[int, ...] = ()
     keep_largest: tuple[tuple[int, ...], ...] = ()
     licence: str = ""
     intended_use: str = ""

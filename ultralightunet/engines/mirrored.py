@@ -1,0 +1,52 @@
+"""A network that sees an image and its mirror images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .base import Engine
+
+
+def mirrorings(axes: Sequence[int]) -> list[tuple[int, ...]]:
+    """Axes of a batch (N, C, *S) to turn for each image that is seen, the first as it is; `axes` are those of space, from 0."""
+    choices = product((False, True), repeat=len(axes))
+    return [tuple(2 + axis for axis, is_turned in zip(axes, chosen, strict=True) if is_turned) for chosen in choices]
+
+
+class Mirrored:
+    """The mean of the logits for an image and for its mirror images, each turned back; it takes two, four or eight times as long.
+
+    What an ensemble of networks does, with one that learned from mirror images (test-time mirroring, as in nnU-Net: Isensee et al. 2021).
+
+    Args:
+        engine: runs the network.
+        axes: of space, from 0, along which images are mirrored, in every combination; none leaves the engine as it is.
+    """
+
+    def __init__(self, engine: Engine, axes: tuple[int, ...]) -> None:
+        self.engine = engine
+        self.name, self.device = engine.name, engine.device
+        self._turns = mirrorings(axes)
+
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        """See `Engine`."""
+        self.engine.prepare(shape)
+
+    def __call__(self, batch: NDArray[Any]) -> NDArray[Any]:
+        """See `Engine`."""
+        total: NDArray[Any] | None = None
+        for turn in self._turns:
+            logits = np.flip(self.engine(np.ascontiguousarray(np.flip(batch, turn))), turn)
+            if total is None:
+                total = logits
+            else:
+                total += logits
+        assert total is not None
+        if len(self._turns) > 1:
+            total /= len(self._turns)
+        return total
