@@ -347,15 +347,3 @@ def test_one_command_trains_goes_on_and_writes_a_model(script, shared: Path, tmp
     assert set(lines[0]) == {"step", "loss", "all islands", "largest island", "seconds"}
     assert (tmp_path / "run" / "curve.png").exists()
     assert [p.name for p in (tmp_path / "pages").iterdir()] == ["polyp.md"]
-
-
-def test_changes_of_a_volume_shrink_with_their_strength(script) -> None:
-    augmentation = script("augmentation")
-    image = torch.rand(40, 40, 40, generator=torch.Generator().manual_seed(0))
-    case = augmentation.Case("noise", image, torch.zeros(40, 40, 40, dtype=torch.uint8), (1.0,) * 3)
-    distances = []
-    for strength in (0.0, 0.3, 1.0):
-        changes = augmentation.Augmentation(size=(32,) * 3, spacing=1.0, classes=2, shift=0.0, mirror=False, strength=strength)
-        seen = [changes(case, torch.Generator().manual_seed(seed))[0] for seed in range(12)]
-        distances.append(float(torch.stack([(crop[0] - image[4:36, 4:36, 4:36]).abs().mean() for crop in seen]).mean()))
-    assert distances[0] < 1e-4 < distances[1] < distances[2]

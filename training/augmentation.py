@@ -39,7 +39,6 @@ class Augmentation:
         bend: largest standard deviation of the smooth deformation, mm.
         shift: largest shift of the crop's centre from the case's, mm.
         mirror: whether left and right may be exchanged.
-        strength: 1 for the changes as given; below it they are smaller, and those of the look rarer.
     """
 
     size: tuple[int, int, int]
@@ -50,7 +49,6 @@ class Augmentation:
     bend: float = 1.5
     shift: float = 4.0
     mirror: bool = True
-    strength: float = 1.0
 
     def __call__(self, case: Case, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """One crop: image (1, K, J, I), classes (K, J, I) uint8."""
@@ -68,17 +66,17 @@ class Augmentation:
         axes = [(torch.arange(n) - (n - 1) / 2) * self.spacing for n in self.size]
         position = torch.stack(torch.meshgrid(*axes, indexing="ij"))
         knots = int(torch.randint(3, 7, (1,), generator=rng))
-        field = torch.randn(1, 3, knots, knots, knots, generator=rng) * _between(rng, 0, self.strength * self.bend)
+        field = torch.randn(1, 3, knots, knots, knots, generator=rng) * _between(rng, 0, self.bend)
         position = position + F.interpolate(field, self.size, mode="trilinear", align_corners=True)[0]
         matrix = torch.eye(3)
         for axis in range(3):
             a, b = (axis + 1) % 3, (axis + 2) % 3
-            angle = torch.tensor(self.strength * _between(rng, -self.turn, self.turn))
+            angle = torch.tensor(_between(rng, -self.turn, self.turn))
             turn = torch.eye(3)
             turn[a, a] = turn[b, b] = angle.cos()
             turn[a, b], turn[b, a] = -angle.sin(), angle.sin()
             matrix = matrix @ turn
-        matrix = matrix / _between(rng, *self.scale) ** self.strength
+        matrix = matrix / _between(rng, *self.scale)
         if self.mirror and _chance(rng, 0.5):
             matrix[:, 2] *= -1
         position = torch.einsum("ab,bkji->akji", matrix, position)
@@ -89,19 +87,19 @@ class Augmentation:
         return torch.stack(units[::-1], dim=-1)[None]
 
     def _look(self, image: Tensor, rng: torch.Generator) -> Tensor:
-        if _chance(rng, 0.3 * self.strength):
+        if _chance(rng, 0.3):
             low, high = image.min(), image.max()
             image = ((image - low) / (high - low + 1e-6)).pow(_between(rng, 0.6, 1.6)) * (high - low) + low
-        if _chance(rng, 0.5 * self.strength):
+        if _chance(rng, 0.5):
             image = image * _between(rng, 0.75, 1.3) + _between(rng, -0.2, 0.2)
-        if _chance(rng, 0.25 * self.strength):
+        if _chance(rng, 0.25):
             coarse = [max(8, round(n / _between(rng, 1, 2))) for n in image.shape[1:]]
             small = F.interpolate(image[None], coarse, mode="trilinear", align_corners=False)
             image = F.interpolate(small, image.shape[1:], mode="trilinear", align_corners=False)[0]
-        if _chance(rng, 0.25 * self.strength):
+        if _chance(rng, 0.25):
             bias = torch.randn(1, 1, 3, 3, 3, generator=rng) * 0.2
             image = image * F.interpolate(bias, image.shape[1:], mode="trilinear", align_corners=True)[0].exp()
-        if _chance(rng, 0.4 * self.strength):
+        if _chance(rng, 0.4):
             image = image + torch.randn(image.shape, generator=rng) * _between(rng, 0, 0.25)
         return image
 
