@@ -43,9 +43,9 @@ class Mixture:
         relit: share of the rehearsed and of the familiar samples that are shown in the light of an image of the other kind.
     """
 
-    rehearsal: float = 0.35
+    rehearsal: float = 0.25
     familiar: float = 0.4
-    relit: float = 0.5
+    relit: float = 0.0
 
 
 class Sampler:
@@ -100,7 +100,7 @@ class Sampler:
             case = self.rehearsal[int(torch.randint(len(self.rehearsal), (1,), generator=rng))]
             image, target = self._window(case, None, self.plain, rng)
             taught = self._taught(image)
-            if _chance(rng, self.mixture.relit):
+            if self.mixture.relit and _chance(rng, self.mixture.relit):
                 # The parent is asked about the look that it knows, and the child has to say the same in the new one.
                 image = self._in_light_of(self.corrected, image, rng)
             return image, torch.cat((torch.full_like(target, IGNORE)[None], taught))
@@ -108,7 +108,7 @@ class Sampler:
         place = number % len(self.corrected)
         if self.teacher is not None and _chance(rng, self.mixture.familiar):
             for _ in range(_TRIALS):
-                relit = self.rehearsal and _chance(rng, self.mixture.relit)
+                relit = bool(self.rehearsal and self.mixture.relit) and _chance(rng, self.mixture.relit)
                 image, target = self._window(self.corrected[place], self._places[place], self.plain if relit else self.strange, rng)
                 if relit:
                     image = self._in_light_of(self.rehearsal, image, rng)
