@@ -15,7 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ def hippocampus_task(data: Path, variant: str) -> Task:
 
 
 def breast_task(data: Path, variant: str) -> Task:
-    """Pictures of 256x256 pixels, as the recipe changes them."""
+    """Pictures of 256x256 pixels, as the recipe changes them; each is seen once, not mirrored besides, so that one pass is compared."""
     recipe = breast_lesion.task(data / "busi", data, variant)
 
     @cache
@@ -136,7 +136,17 @@ def breast_task(data: Path, variant: str) -> Task:
 
     size = (recipe.model.architecture.in_channels, *breast_lesion.SIZE)
     loss, batch = boundary_weighted_bce_iou, picture_recipe.BATCH
-    return Task("breast lesion", recipe.model, size, PEERS_2D, lambda n: sampler()(n), loss, batch, scores, list(recipe.validation))
+    return Task(
+        "breast lesion",
+        replace(recipe.model, mirrored=()),
+        size,
+        PEERS_2D,
+        lambda n: sampler()(n),
+        loss,
+        batch,
+        scores,
+        list(recipe.validation),
+    )
 
 
 def trained(task: Task, name: str, budget: Budget, rate: float, checkpoint: Path) -> nn.Module:

@@ -88,17 +88,19 @@ def save(application: Any, dock: Any, labels: Any, place: int) -> Save:
     until(application, lambda: dock.save.summary.text != before and "changed" in dock.save.summary.text)
     began = time.perf_counter()
     dock.save.save.native.click()
-    pause = until(application, lambda: not dock.save.is_running)
+    # What the click itself does, before it returns, is a pause too.
+    pause = until(application, lambda: not dock.save.is_running, since=began)
     seconds = time.perf_counter() - began
     if "Saved" not in dock.save.status:
         raise RuntimeError(f"expected a saved correction, found: {dock.save.status}")
     return seconds, pause
 
 
-def until(application: Any, there: Callable[[], Any], *, timeout: float = 120.0) -> float:
-    """Let the window answer until something is so; the longest time for which it did not."""
-    began = last = time.perf_counter()
-    longest = 0.0
+def until(application: Any, there: Callable[[], Any], *, since: float | None = None, timeout: float = 120.0) -> float:
+    """Let the window answer until something is so; the longest time for which it did not, counted from `since` or from now."""
+    began = time.perf_counter()
+    last = began if since is None else since
+    longest = began - last
     while not there():
         application.instance().processEvents()
         time.sleep(0.002)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.small_models import small_model
 from ultralightunet.models import SHIPPED, read_model
 
 MODELS = sorted(path.parent.parent for path in SHIPPED.glob("*/configs/metadata.json"))
@@ -33,3 +34,24 @@ def test_a_shipped_model_says_what_a_user_must_know(folder: Path) -> None:
     assert model.scores
     assert (folder / "LICENSE").read_text(encoding="utf-8").strip()
     assert len({c.color for c in model.classes}) == len(model.classes)
+
+
+@pytest.mark.parametrize(
+    ("dims", "axes", "said"),
+    [
+        (2, (), ""),
+        (2, (1,), "with left and right exchanged"),
+        (2, (0, 1), "with top and bottom, with left and right exchanged and with both exchanged"),
+        (3, (0,), "with top and bottom exchanged"),
+    ],
+)
+def test_a_page_says_what_is_mirrored(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch, dims: int, axes: tuple[int, ...], said: str
+) -> None:
+    monkeypatch.syspath_prepend(str(root / "training"))
+    sys.modules.pop("card", None)
+    from card import card
+
+    page = card(small_model(tmp_path / "model", spatial_dims=dims, mirrored=axes))
+    assert said in page
+    assert ("exchanged" in page) == bool(axes)

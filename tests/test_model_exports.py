@@ -67,7 +67,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
         "volume": volume_model(folder / "volume", whole=1.0),
         "windows": volume_model(folder / "windows"),
         "ct": small_model(folder / "ct", name="ct", intensity=window, seed=3),
-        "picture": picture_model(folder / "picture", mirrored=(0, 1)),
+        "picture": picture_model(folder / "picture", mirrored=(1,)),
     }
 
 
@@ -296,6 +296,7 @@ def test_an_onnx_file_says_what_its_user_must_know_and_nothing_of_this_machine(
     assert [c["name"] for c in json.loads(facts["classes"])] == [c.name for c in model.classes]
     assert json.loads(facts["window"]) == [64, 64, 64]
     assert json.loads(facts["intensity"])["rule"] == "percentile"
+    assert json.loads(facts["mirrored"]) == []
     assert json.loads(facts["keep_largest"]) == [[1, 2]]
     assert facts["axes"] == "batch, channel, S, A, R"
     content = onnx_files["volume"].read_bytes()

@@ -86,9 +86,12 @@ def _picture(name: str, title: str) -> list[str]:
 def _mirroring(model: Model) -> str:
     if not model.mirrored:
         return ""
-    names = ("front and back", "top and bottom", "left and right")[-model.spatial_dims :]
-    axes = ", and ".join(names[axis] for axis in model.mirrored)
-    return f" It also sees each image with {axes} exchanged, and the results are averaged; the validation data below chose that."
+    names = ("top and bottom", "front and back", "left and right")
+    if model.spatial_dims == 2:
+        names = ("top and bottom", "left and right")
+    axes = ", with ".join(names[axis] for axis in model.mirrored)
+    several = " exchanged and with both" if len(model.mirrored) == 2 else ""
+    return f" It also sees each image with {axes}{several} exchanged, and the results are averaged; the validation data below chose that."
 
 
 def _scores(model: Model) -> list[str]:

@@ -39,14 +39,12 @@ class Mirrored:
 
     def __call__(self, batch: NDArray[Any]) -> NDArray[Any]:
         """See `Engine`."""
-        total: NDArray[Any] | None = None
-        for turn in self._turns:
-            logits = np.flip(self.engine(np.ascontiguousarray(np.flip(batch, turn))), turn)
-            if total is None:
-                total = logits
-            else:
-                total += logits
-        assert total is not None
-        if len(self._turns) > 1:
-            total /= len(self._turns)
-        return total
+        first, *others = self._turns
+        total = self._turned(batch, first)
+        for turn in others:
+            # Not in place: an engine may hand out an array of its own.
+            total = total + self._turned(batch, turn)
+        return total / len(self._turns) if others else total
+
+    def _turned(self, batch: NDArray[Any], turn: tuple[int, ...]) -> NDArray[Any]:
+        return np.flip(self.engine(np.ascontiguousarray(np.flip(batch, turn))), turn)

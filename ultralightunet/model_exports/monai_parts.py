@@ -1,4 +1,4 @@
-"""What a bundle names besides MONAI's own components: UltraLight's resampling, its choice of window and its padding."""
+"""What a bundle names besides MONAI's own components: UltraLight's resampling, its windows, their padding and mirroring."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class WindowInferer(Inferer):
             turned = [network(batch.flip(turn), *args, **kwargs).flip(turn) for turn in self.turns]
             return torch.stack(turned).mean(0)
 
-        logits: Any = windows(inputs, seen, *args, **kwargs)
+        logits: Any = windows(inputs, seen if len(self.turns) > 1 else network, *args, **kwargs)
         for axis, n in enumerate(grid, start=2):
             logits = logits.narrow(axis, 0, n)
         whole: Tensor = logits
