@@ -22,13 +22,14 @@ from ultralightunet.events import finish
 from ultralightunet.losses import IGNORE, dice_cross_entropy, distillation, partial_dice_cross_entropy
 from ultralightunet.models import Intensity, install_model, load_model, write_model
 from ultralightunet.networks import UltraLightUNet
-from ultralightunet.retraining import Comparison, Drift, decide
+from ultralightunet.retraining import Comparison, Drift, Retraining, decide
 from ultralightunet.retraining.fitting import blended, freeze_statistics, network_of, weights_of
 from ultralightunet.retraining.images import images_in, known_images, sample_images
 from ultralightunet.retraining.prepared import UNKNOWN, Prepared, prepared
+from ultralightunet.retraining.run import _Work
 from ultralightunet.retraining.sampling import Mixture, Sampler, augmentation_for, window_of
 from ultralightunet.retraining.scoring import Labeller, agreement, scores_against
-from ultralightunet.retraining.selection import select, target_of
+from ultralightunet.retraining.selection import Selection, select, target_of
 from ultralightunet.session import Request, label_with
 
 TWO = (LabelClass(0, "background", (0, 0, 0)), LabelClass(1, "part 1", (220, 60, 60)))
@@ -426,6 +427,14 @@ def test_another_look_stays_within_what_the_rule_for_grey_values_gives(rule: Int
     assert different > 6
 
 
+def test_a_class_of_one_side_ends_the_mean_over_mirror_images(tmp_path: Path) -> None:
+    parent = small_model(tmp_path / "model", spatial_dims=2, mirrored=(0, 1))
+    for classes, expected in ((THREE, (0, 1)), ((*THREE, LabelClass(3, "left kidney")), (0,))):
+        work = _Work(parent, Selection((), (), (), classes), Retraining())
+        assert work.child.mirrored == expected
+        assert work.child.classes == classes
+
+
 def test_left_and_right_are_exchanged_only_where_no_class_is_of_one_side() -> None:
     assert augmentation_for(THREE).mirror
     assert not augmentation_for((*THREE, LabelClass(3, "Left-Hippocampus"))).mirror
@@ -452,7 +461,7 @@ def test_an_image_in_the_light_of_another_keeps_its_own_detail(rule: Intensity, 
     thirds = [part.mean() for part in seen[0].tensor_split(3)]
     assert thirds[0] > thirds[1] > thirds[2]
     assert float((seen - other).abs().mean()) < 0.25 * float((one - other).abs().mean())
-    unmoved = in_light(one, light_of(other, rule, knots=4), rule, share=0.0)
+    unmoved = in_light(one, light_of(one, rule, knots=4), rule)
     torch.testing.assert_close(unmoved, one, atol=1e-4, rtol=1e-4)
 
 

@@ -152,7 +152,7 @@ def light_of(image: Tensor, intensity: Intensity, *, knots: int) -> Tensor:
     return (pool(unit.clamp_min(0), knots) + _DARKEST).log()
 
 
-def in_light(image: Tensor, light: Tensor, intensity: Intensity, *, share: float = 1.0) -> Tensor:
+def in_light(image: Tensor, light: Tensor, intensity: Intensity) -> Tensor:
     """An image in the light of another: what is coarse in its brightness is the other's, what is fine its own.
 
     What Yang and Soatto (2020, arXiv 2004.05498) do to the low frequencies of the spectrum, done in place, so that a shadow stays where
@@ -162,12 +162,11 @@ def in_light(image: Tensor, light: Tensor, intensity: Intensity, *, share: float
         image: (C, *S) float32, prepared by the rule `intensity`.
         light: of the other, see `light_of`.
         intensity: see `image`.
-        share: of the way from the image's own light to the other.
 
     Returns:
         (C, *S), prepared by the rule `intensity`.
     """
-    change = share * (light - light_of(image, intensity, knots=light.shape[-1]))
+    change = light - light_of(image, intensity, knots=light.shape[-1])
     factors = F.interpolate(change[None], image.shape[1:], mode=_LINEAR[image.ndim - 1], align_corners=False)[0].exp()
     unit, _, _ = _to_unit(image, intensity)
     return _prepared(unit * factors, image, torch.ones(image.shape[1:], dtype=torch.bool), intensity)

@@ -1,6 +1,6 @@
 """A model is a folder: read, checked, written, listed, installed."""
 
-from .facts import Intensity, LabelClass, Model
+from .facts import Intensity, LabelClass, Model, are_sided
 from .folder import METADATA, WEIGHTS, read_model, write_model
 from .metadata import SCHEMA_VERSION
 from .registry import SHIPPED, install_model, list_models, load_model
@@ -16,6 +16,7 @@ __all__ = [
     "Model",
     "Version",
     "ancestry",
+    "are_sided",
     "images_seen",
     "install_model",
     "list_models",

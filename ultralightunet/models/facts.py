@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,12 @@ class LabelClass:
     name: str
     color: tuple[int, int, int] = (128, 128, 128)
     snomed: str = ""
+
+
+def are_sided(classes: Iterable[LabelClass]) -> bool:
+    """Whether a class is of the left or of the right, so that a mirror image is another image."""
+    words = (word for entry in classes for word in entry.name.lower().replace("-", " ").replace("_", " ").split())
+    return any(word in ("left", "right") for word in words)
 
 
 @dataclass(frozen=True)

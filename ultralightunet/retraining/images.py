@@ -23,7 +23,7 @@ _KNOWN = 0.9
 """Agreement of a model with itself, on an image and on the same a little noisier, from which on it is taken to know such images."""
 
 _MOST = {2: 24, 3: 12}
-"""Pictures and volumes that are looked at: each costs two runs of the parent."""
+"""Pictures and volumes that are kept: each has cost two runs of the parent."""
 
 _LARGEST_CROP, _SMALLEST_PART = 1.5, 0.25
 """Sizes of an image along any axis, in windows."""

@@ -14,7 +14,7 @@ from torch import nn
 from ..architecture import Architecture
 from ..engines import Engine
 from ..events import Epoch
-from ..models import Model
+from ..models import LabelClass, Model
 from ..training import Plan, fit
 from .fitting import blended, freeze_statistics, loss, network_of, weights_of
 from .prepared import Prepared
@@ -71,7 +71,7 @@ def mixture_of(architecture: Architecture) -> Mixture:
 
 def learning(
     parent: Model,
-    classes: int,
+    classes: Sequence[LabelClass],
     corrected: Sequence[Prepared],
     rehearsal: Sequence[Prepared],
     teacher: Engine,
@@ -104,13 +104,13 @@ def learning(
     threads = threads or os.cpu_count() or 1
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    out_channels = parent.architecture.out_channels if classes == len(parent.classes) else classes
+    out_channels = parent.architecture.out_channels if len(classes) == len(parent.classes) else len(classes)
     network = network_of(parent, out_channels)
     start = weights_of(network)
     start = {name: value.copy() for name, value in start.items()}
     freeze_statistics(network)
     mixture = method.mixture or mixture_of(parent.architecture)
-    sample = Sampler(corrected, rehearsal, parent, teacher, augmentation_for(parent.classes, parent.modality), mixture=mixture, seed=seed)
+    sample = Sampler(corrected, rehearsal, parent, teacher, augmentation_for(classes, parent.modality), mixture=mixture, seed=seed)
     plan = Plan(
         steps=100_000,
         batch_size=method.batch_size,

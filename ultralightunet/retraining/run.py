@@ -15,7 +15,7 @@ import numpy as np
 from ..corrections import Revision, Store
 from ..errors import InputError
 from ..events import Epoch, Progress, finish
-from ..models import LabelClass, Model, load_model, set_current
+from ..models import LabelClass, Model, are_sided, load_model, set_current
 from .candidate import installed_parent, temporary_model, write_version
 from .images import images_in, known_images, sample_images
 from .outcome import FEWEST_HELD_OUT, Comparison, Drift, Outcome, decide
@@ -125,8 +125,14 @@ class _Work:
         self.method = request.method or Method()
         count = len(selection.classes)
         out_channels = parent.architecture.out_channels if count == len(parent.classes) else count
+        # The last axis goes to the right: a class of one side cannot be told from the other in a mean of both.
+        across = parent.spatial_dims - 1
         self.child = replace(
-            parent, architecture=replace(parent.architecture, out_channels=out_channels), classes=selection.classes, parent=parent.id
+            parent,
+            architecture=replace(parent.architecture, out_channels=out_channels),
+            classes=selection.classes,
+            mirrored=tuple(axis for axis in parent.mirrored if axis != across) if are_sided(selection.classes) else parent.mirrored,
+            parent=parent.id,
         )
         self.labeller = Labeller(parent, threads=request.threads)
         self.corrected: dict[Revision, list[Prepared]] = {}
@@ -196,7 +202,7 @@ class _Work:
         return (
             yield from learning(
                 self.parent,
-                len(self.selection.classes),
+                self.selection.classes,
                 [case for revision in train for case in self.corrected[revision]],
                 self.rehearsal,
                 teacher,
@@ -212,6 +218,7 @@ class _Work:
     def _teacher(self) -> Any:
         from ..engines import make_engine
 
+        # Not mirrored, whatever the parent's labels are made of: asked at every other step, it would cost two or four times as much.
         return make_engine(self.parent, threads=1)
 
     def compare(self, candidate: Model) -> Events:

@@ -14,7 +14,7 @@ from ..architecture import STRIDE
 from ..augmentation import UNCHANGED, Augmentation, in_light, light_of
 from ..engines import Engine
 from ..losses import IGNORE
-from ..models import Intensity, LabelClass, Model
+from ..models import Intensity, LabelClass, Model, are_sided
 from .prepared import UNKNOWN, Prepared
 
 _MOST_VOXELS = {2: 150_000, 3: 900_000}
@@ -191,8 +191,7 @@ def window_of(model: Model, grids: Sequence[tuple[int, ...]]) -> tuple[int, ...]
 def augmentation_for(classes: Sequence[LabelClass], modality: str = "") -> Augmentation:
     """The usual changes; left and right are exchanged only where no class is of one side, and only images without an upright are turned
     at will."""
-    sided = any(word in entry.name.lower().replace("-", " ").replace("_", " ").split() for entry in classes for word in ("left", "right"))
-    usual = Augmentation(mirror=not sided)
+    usual = Augmentation(mirror=not are_sided(classes))
     return replace(usual, turn=math.pi) if modality.lower() in _NO_UPRIGHT else usual
 
 
