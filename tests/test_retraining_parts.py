@@ -491,15 +491,18 @@ def falls(image: torch.Tensor) -> bool:
     return bool(parts[0].mean() > parts[-1].mean())
 
 
-def test_what_is_rehearsed_is_taught_in_its_own_light_and_shown_in_the_new_one(tmp_path: Path) -> None:
-    rule = Intensity()
-    model = small_model(tmp_path / "model", whole=1.0)
+def in_two_lights(model: Any, teacher: LightMeter, mixture: Mixture) -> Sampler:
+    """A corrected image that is brighter towards one end, and another image that is brighter towards the other."""
     target = np.ones((48,) * 3, np.int32)
-    corrected = [Prepared("new", shaded(3, rule, 1).numpy(), target, (1.0,) * 3)]
-    known = [Prepared("old", shaded(3, rule, -1).numpy(), target, (1.0,) * 3)]
+    new, old = (Prepared(str(towards), shaded(3, Intensity(), towards).numpy(), target, (1.0,) * 3) for towards in (1, -1))
+    return Sampler([new], [old], model, teacher, UNCHANGED, mixture=mixture)
+
+
+def test_what_is_rehearsed_is_taught_in_its_own_light_and_shown_in_the_new_one(tmp_path: Path) -> None:
+    model = small_model(tmp_path / "model", whole=1.0)
     teacher = LightMeter(model.architecture.out_channels)
     for relit in (0.0, 1.0):
-        sampler = Sampler(corrected, known, model, teacher, UNCHANGED, mixture=Mixture(1.0, 0.0, relit))
+        sampler = in_two_lights(model, teacher, Mixture(1.0, 0.0, relit))
         teacher.shown.clear()
         image, _ = sampler(0)
         assert teacher.shown == [True]
@@ -507,13 +510,9 @@ def test_what_is_rehearsed_is_taught_in_its_own_light_and_shown_in_the_new_one(t
 
 
 def test_a_corrected_image_is_shown_in_the_old_light_too(tmp_path: Path) -> None:
-    rule = Intensity()
     model = small_model(tmp_path / "model", whole=1.0)
-    target = np.ones((48,) * 3, np.int32)
-    corrected = [Prepared("new", shaded(3, rule, 1).numpy(), target, (1.0,) * 3)]
-    known = [Prepared("old", shaded(3, rule, -1).numpy(), target, (1.0,) * 3)]
     teacher = LightMeter(model.architecture.out_channels)
-    sampler = Sampler(corrected, known, model, teacher, UNCHANGED, mixture=Mixture(0.0, 1.0, 1.0))
+    sampler = in_two_lights(model, teacher, Mixture(0.0, 1.0, 1.0))
     assert teacher.shown == [False]
     sampler(0)
     # It says "background" throughout, so both tries are given up, and the image is learned from as it is.

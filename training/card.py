@@ -86,9 +86,7 @@ def _picture(name: str, title: str) -> list[str]:
 def _mirroring(model: Model) -> str:
     if not model.mirrored:
         return ""
-    names = ("top and bottom", "front and back", "left and right")
-    if model.spatial_dims == 2:
-        names = ("top and bottom", "left and right")
+    names = {2: ("top and bottom", "left and right"), 3: ("top and bottom", "front and back", "left and right")}[model.spatial_dims]
     axes = ", with ".join(names[axis] for axis in model.mirrored)
     several = " exchanged and with both" if len(model.mirrored) == 2 else ""
     return f" It also sees each image with {axes}{several} exchanged, and the results are averaged; the validation data below chose that."

@@ -79,7 +79,7 @@ def model_facts(folder: Path, variant: str) -> Model:
         window=SIZE,
         # Mean and standard deviation of everyday photographs, channel by channel, as in the published recipe.
         intensity=Intensity("scale", 0.0, 255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-        # On the validation frames the mirror images of one axis gained nine tenths of a point, those of both one to two.
+        # On the validation frames the mirror images gained half a point to two points, of one network after another.
         mirrored=(0, 1),
         # No `keep_largest`: one frame in ten shows two polyps, or one that is seen in parts, and the smaller counts too.
         licence="Research use only (CVC-ClinicDB)",
