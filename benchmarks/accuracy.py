@@ -1,9 +1,10 @@
 """UltraLightUNet against MONAI's networks in the same loop, data and augmentation: `python benchmarks/accuracy.py --data DIR --output DIR`.
 
-The hippocampus (3D) and breast lesions (2D), in the recipes' own crops and pictures. Each network learns under two budgets: the same
-number of steps, and the same seconds of the processor. Its learning rate is the best of `RATES` after a tenth of the budget, by the
-validation cases with even numbers; reported are those with odd numbers, which chose nothing. Every run goes on from its last
-checkpoint, and every finished one is kept in OUTPUT, so the command can be stopped and given again at any time.
+The hippocampus (3D) and breast lesions (2D), in crops and pictures as the recipes draw them; of the hippocampus the small crops, which
+let SwinUNETR take part on a CPU. Each network learns under two budgets: the same number of steps, and the same seconds of the processor,
+samples included. Its learning rate is the best of `RATES`, each tried for a quarter of the steps and scored on the validation cases with
+even numbers; reported are those with odd numbers, which chose nothing. UltraLightUNet trains through the kernels that its recipes use.
+Every run goes on from its last checkpoint, and every finished one is kept in OUTPUT, so the command can be stopped and given again.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "training"))
 import breast_lesion
 import hippocampus
 import picture_recipe
+from fused import fuse
 from memory import keep_freed_memory
 from pictures import Sampler as PictureSampler
 from pictures import load as load_picture
@@ -44,8 +46,8 @@ from ultralightunet.training import Plan, Sample, fit
 logger = logging.getLogger("accuracy")
 
 RATES = (5e-4, 1e-3, 2e-3)
-SEARCH = 0.1
-"""Share of a budget that each rate gets in the search."""
+SEARCH = 0.25
+"""Share of the equal steps that each rate gets in the search."""
 
 OURS = "UltraLightUNet"
 
@@ -95,10 +97,6 @@ class Budget:
     steps: int = 0
     seconds: float = 0.0
 
-    def share(self, part: float) -> Budget:
-        """A part of it."""
-        return Budget(self.name, max(1, round(self.steps * part)) if self.steps else 0, self.seconds * part)
-
     def plan(self, rate: float, batch: int) -> Plan:
         """The plan of a training; where only seconds count, steps know no end."""
         steps = self.steps or 10**7
@@ -107,18 +105,18 @@ class Budget:
 
 
 def hippocampus_task(data: Path, variant: str) -> Task:
-    """Crops of 64^3 voxels, as the recipe draws them."""
+    """The recipe's small crops."""
     model = hippocampus.model_facts(data, variant)
     training, validation = hippocampus.split(data / "hippocampus")
 
     @cache
     def sampler() -> hippocampus.Sampler:
-        return hippocampus.Sampler([hippocampus.load(path, model) for path in training], early=0)
+        return hippocampus.Sampler([hippocampus.load(path, model) for path in training], early=sys.maxsize)
 
     def scores(label: Label, images: Sequence[Path]) -> Any:
         return hippocampus.scores(label, list(images)).mean(1)
 
-    size = (1, *hippocampus.SIZE)
+    size = (1, *hippocampus.EARLY_SIZE)
     return Task("hippocampus", model, size, PEERS_3D, lambda n: sampler()(n), dice_cross_entropy, 2, scores, validation)
 
 
@@ -151,8 +149,10 @@ def breast_task(data: Path, variant: str) -> Task:
 
 def trained(task: Task, name: str, budget: Budget, rate: float, checkpoint: Path) -> nn.Module:
     """The network at the end of its budget."""
+    network = task.network(name)
+    fuse(network)
     work = fit(
-        task.network(name),
+        network,
         task.sample,
         task.loss,
         budget.plan(rate, task.batch),
@@ -167,19 +167,34 @@ def trained(task: Task, name: str, budget: Budget, rate: float, checkpoint: Path
         logger.info("%s, %s: step %d, loss %.3f, %.0f s", task.name, name, event.step, event.loss, event.seconds)
 
 
-def chosen_rate(task: Task, name: str, budget: Budget, folder: Path) -> float:
-    """The best of `RATES` by the even validation cases, each tried for the same share of the budget."""
-    found = {}
-    for rate in RATES:
-        network = trained(task, name, budget.share(SEARCH), rate, folder / f"search-{rate:g}.pt")
-        found[rate] = float(task.scores(network_labels(network, task.model), task.cases[::2]).mean())
-        logger.info("%s, %s: rate %g gives %.4f", task.name, name, rate, found[rate])
-    return max(found, key=lambda rate: found[rate])
+def chosen_rate(task: Task, name: str, steps: int, folder: Path) -> float:
+    """The best of `RATES` by the even validation cases, each tried for so many steps; kept in `folder`."""
+    kept = folder / "rates.json"
+    if kept.exists():
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        if found["steps"] != steps:
+            raise SystemExit(f"expected rates tried for {steps} steps in {kept}, found {found['steps']}; choose another --output")
+    else:
+        dice = {}
+        for rate in RATES:
+            network = trained(task, name, Budget("search", steps=steps), rate, folder / f"search-{rate:g}.pt")
+            dice[f"{rate:g}"] = float(task.scores(network_labels(network, task.model), task.cases[::2]).mean())
+            logger.info("%s, %s: rate %g gives %.4f", task.name, name, rate, dice[f"{rate:g}"])
+        found = {"steps": steps, "dice": dice}
+        write_json(kept, found)
+    return float(max(found["dice"], key=lambda rate: found["dice"][rate]))
 
 
-def compared(task: Task, name: str, budget: Budget, folder: Path) -> dict[str, Any]:
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Whole or not at all."""
+    beside = path.with_suffix(".partial")
+    beside.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    os.replace(beside, path)
+
+
+def compared(task: Task, name: str, budget: Budget, rate: float, folder: Path) -> dict[str, Any]:
     """Train and measure one network, or take what an earlier run of the same budget left."""
-    folder = folder / task.name.replace(" ", "-") / name / budget.name
+    folder = folder / budget.name
     result = folder / "result.json"
     if result.exists():
         kept: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
@@ -187,7 +202,6 @@ def compared(task: Task, name: str, budget: Budget, folder: Path) -> dict[str, A
             return kept
         raise SystemExit(f"expected results of {asdict(budget)} in {folder}, found {kept['budget']}; choose another --output")
     folder.mkdir(parents=True, exist_ok=True)
-    rate = chosen_rate(task, name, budget, folder)
     network = trained(task, name, budget, rate, folder / "checkpoint.pt").eval()
     cases = task.cases[1::2]
     began = time.process_time()
@@ -209,9 +223,7 @@ def compared(task: Task, name: str, budget: Budget, folder: Path) -> dict[str, A
         "cases": len(cases),
         "cpu_seconds": seconds,
     }
-    beside = result.with_suffix(".partial")
-    beside.write_text(json.dumps(found, indent=2), encoding="utf-8")
-    os.replace(beside, result)
+    write_json(result, found)
     return found
 
 
@@ -268,8 +280,11 @@ def main() -> None:
     for task in tasks:
         del task.cases[options.cases or len(task.cases) :]
         for name in options.networks or (OURS, *task.peers):
+            folder = options.output / task.name.replace(" ", "-") / name
+            folder.mkdir(parents=True, exist_ok=True)
+            rate = chosen_rate(task, name, max(1, round(SEARCH * options.steps)), folder)
             for budget in budgets:
-                found[task.name, name, budget.name] = compared(task, name, budget, options.output)
+                found[task.name, name, budget.name] = compared(task, name, budget, rate, folder)
                 text = text_of(tasks, found, options.threads)
                 if not options.print_only:
                     write_section("Against the big ones", text)

@@ -20,17 +20,18 @@ def dice_cross_entropy(logits: Tensor, target: Tensor, *, smooth: float = 1.0) -
         target: (N, *S) class numbers; `IGNORE` leaves a voxel out of both terms.
         smooth: added to numerator and denominator of the Dice term, in voxels.
     """
-    known = target != IGNORE
-    classes = torch.where(known, target, 0).long()
-    log_probabilities = F.log_softmax(logits, 1)
-    count = known.sum().clamp_min(1)
-    cross_entropy = -(log_probabilities.gather(1, classes[:, None])[:, 0] * known).sum() / count
-    probabilities = log_probabilities.exp() * known[:, None]
-    axes = (0, *range(2, logits.ndim))
-    overlap = torch.stack([((classes == k) * probabilities[:, k]).sum() for k in range(1, logits.shape[1])])
-    truth = torch.stack([((classes == k) & known).sum() for k in range(1, logits.shape[1])])
-    dice = (2 * overlap + smooth) / (probabilities.sum(axes)[1:] + truth + smooth)
-    return cross_entropy + 1 - dice.mean()
+    classes = logits.shape[1]
+    # Voxels by classes: the softmax runs along memory, and no gradient is as large as the logits once for every class.
+    log_probabilities = F.log_softmax(logits.movedim(1, -1).reshape(-1, classes), -1)
+    known = (target != IGNORE).flatten()
+    truth = torch.where(known, target.flatten(), 0).long()
+    of_truth = log_probabilities.gather(1, truth[:, None])[:, 0]
+    cross_entropy = -(of_truth * known).sum() / known.sum().clamp_min(1)
+    predicted = (log_probabilities.exp() * known[:, None]).sum(0)
+    overlap = predicted.new_zeros(classes).index_add(0, truth, of_truth.exp() * known)
+    voxels = torch.bincount(truth, known.to(predicted.dtype), classes)
+    dice = (2 * overlap + smooth) / (predicted + voxels + smooth)
+    return cross_entropy + 1 - dice[1:].mean()
 
 
 def partial_dice_cross_entropy(logits: Tensor, target: Tensor, *, smooth: float = 1.0) -> Tensor:

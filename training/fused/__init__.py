@@ -44,6 +44,8 @@ def fuse(network: nn.Module) -> bool:
             module.forward = MethodType(_block, module)
         elif isinstance(module, MultiKernelDepthwiseConv):
             module.forward = MethodType(_branches, module)
+        elif isinstance(module, nn.Conv2d | nn.Conv3d) and module.groups == 1 and module.kernel_size == (1,) * len(module.kernel_size):
+            module.forward = MethodType(_point, module)
     return True
 
 
@@ -195,14 +197,20 @@ class _Norm(torch.autograd.Function):
         return dy, None, None, gamma.float(), beta.float()
 
 
-def _pointwise(x: Tensor, weight: Tensor) -> Tensor:
+def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """A 1x1 convolution as one matrix product, which stays in channels-last layout."""
-    return F.linear(x.movedim(1, -1), weight.flatten(1)).movedim(-1, 1)
+    return F.linear(x.movedim(1, -1), weight.flatten(1), bias).movedim(-1, 1)
 
 
 def _norm(norm: nn.Module, y: Tensor, *, clamped: bool) -> Tensor:
     out: Tensor = _Norm.apply(y, norm, clamped, norm.weight, norm.bias)  # type: ignore[no-untyped-call]
     return out
+
+
+def _point(self: nn.Conv2d | nn.Conv3d, x: Tensor) -> Tensor:
+    if not self.training or x.device.type != "cpu":
+        return type(self).forward(self, x)
+    return _pointwise(x, self.weight, self.bias)
 
 
 def _branches(self: MultiKernelDepthwiseConv, x: Tensor) -> Tensor:
