@@ -3,8 +3,9 @@
 The hippocampus (3D) and breast lesions (2D), in crops and pictures as the recipes draw them; of the hippocampus the small crops, which
 let SwinUNETR take part on a CPU. Each network learns under two budgets: the same number of steps, and the same seconds of the processor,
 samples included. Its learning rate is the best of `RATES`, each tried for a quarter of the steps and scored on the validation cases with
-even numbers; reported are those with odd numbers, which chose nothing. UltraLightUNet trains through the kernels that its recipes use.
-Every run goes on from its last checkpoint, and every finished one is kept in OUTPUT, so the command can be stopped and given again.
+even numbers (by its training loss, where no rate has learnt to mark anything yet); reported are those with odd numbers, which chose
+nothing. UltraLightUNet trains through the kernels that its recipes use. Every run goes on from its last checkpoint, and every finished one
+is kept in OUTPUT, so the command can be stopped and given again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import os
 import sys
 import time
@@ -147,8 +149,8 @@ def breast_task(data: Path, variant: str) -> Task:
     )
 
 
-def trained(task: Task, name: str, budget: Budget, rate: float, checkpoint: Path) -> nn.Module:
-    """The network at the end of its budget."""
+def trained(task: Task, name: str, budget: Budget, rate: float, checkpoint: Path) -> tuple[nn.Module, float]:
+    """The network at the end of its budget, and the training loss of the last stretch; infinite where that was another run's."""
     network = task.network(name)
     fuse(network)
     work = fit(
@@ -159,33 +161,35 @@ def trained(task: Task, name: str, budget: Budget, rate: float, checkpoint: Path
         checkpoint=checkpoint,
         clock=time.process_time if budget.seconds else time.perf_counter,
     )
+    value = math.inf
     while True:
         try:
             event = next(work)
         except StopIteration as stop:
-            return stop.value
+            return stop.value, value
+        value = event.loss
         logger.info("%s, %s: step %d, loss %.3f, %.0f s", task.name, name, event.step, event.loss, event.seconds)
 
 
 def chosen_rate(task: Task, name: str, steps: int, folder: Path) -> float:
-    """The best of `RATES` by the even validation cases, each tried for so many steps; kept in `folder`."""
+    """The best of `RATES` by the even validation cases, and by the training loss where none has learnt to mark anything yet.
+
+    Each is tried for so many steps; what came out is kept in `folder`.
+    """
     kept = folder / "rates.json"
-    if kept.exists():
-        found = json.loads(kept.read_text(encoding="utf-8"))
-        if found["steps"] != steps:
-            raise SystemExit(f"expected rates tried for {steps} steps in {kept}, found {found['steps']}; choose another --output")
-    else:
-        dice = {}
-        for rate in RATES:
-            network = trained(task, name, Budget("search", steps=steps), rate, folder / f"search-{rate:g}.pt")
-            dice[f"{rate:g}"] = float(task.scores(network_labels(network, task.model), task.cases[::2]).mean())
-            logger.info("%s, %s: rate %g gives %.4f", task.name, name, rate, dice[f"{rate:g}"])
-        found = {"steps": steps, "dice": dice}
-        write_json(kept, found)
-    return float(max(found["dice"], key=lambda rate: found["dice"][rate]))
+    tried = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else []
+    if tried and tried[0]["steps"] != steps:
+        raise SystemExit(f"expected rates tried for {steps} steps in {kept}, found {tried[0]['steps']}; choose another --output")
+    for rate in RATES[len(tried) :]:
+        network, loss = trained(task, name, Budget("search", steps=steps), rate, folder / f"search-{rate:g}.pt")
+        dice = float(task.scores(network_labels(network, task.model), task.cases[::2]).mean())
+        tried.append({"rate": rate, "steps": steps, "dice": dice, "loss": loss})
+        logger.info("%s, %s: rate %g gives %.4f", task.name, name, rate, dice)
+        write_json(kept, tried)
+    return float(max(tried, key=lambda one: (one["dice"], -one["loss"]))["rate"])
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: Any) -> None:
     """Whole or not at all."""
     beside = path.with_suffix(".partial")
     beside.write_text(json.dumps(content, indent=2), encoding="utf-8")
@@ -202,7 +206,7 @@ def compared(task: Task, name: str, budget: Budget, rate: float, folder: Path) -
             return kept
         raise SystemExit(f"expected results of {asdict(budget)} in {folder}, found {kept['budget']}; choose another --output")
     folder.mkdir(parents=True, exist_ok=True)
-    network = trained(task, name, budget, rate, folder / "checkpoint.pt").eval()
+    network, _ = trained(task, name, budget, rate, folder / "checkpoint.pt")
     cases = task.cases[1::2]
     began = time.process_time()
     dice = task.scores(network_labels(network, task.model), cases)

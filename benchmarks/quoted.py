@@ -12,5 +12,13 @@ QUOTED = (
     ("UNeXt", 1.47, 0.58, "0.7416 +- 0.0284", _BUSI),
     ("CMUNeXt", 3.14, 7.41, "0.7986 +- 0.0258", _BUSI),
     ("UltraLight VM-UNet", 0.049, 0.060, "0.9091 (skin lesions)", "arXiv 2403.20035; github.com/wurenkai/UltraLight-VM-UNet"),
+    (
+        "EGE-UNet",
+        0.053,
+        0.072,
+        "0.8904 (skin lesions, ISIC 2018)",
+        "arXiv 2307.08473, as listed at wizwand.com/paper/68fa70071e209131cea48ad6",
+    ),
+    ("Rolling-UNet S", 1.78, 3.22, "0.8508 (skin lesions, ISIC 2018)", "trained by others, at 320x320: github.com/razanharith/EPA-Net"),
 )
-"""Network, millions of parameters, G operations at 256x256, Dice, and where that stands."""
+"""Network, millions of parameters, G operations at 256x256 unless said otherwise, Dice, and where that stands."""
