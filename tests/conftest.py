@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -28,6 +32,21 @@ def shared(root: Path) -> Path:
     if not folder.is_dir():
         pytest.skip("needs ../shared, which lies beside this checkout on some machines only")
     return folder
+
+
+@pytest.fixture
+def script(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """Imports a file of `training/` as the recipes themselves do, and forgets it afterwards."""
+    monkeypatch.syspath_prepend(str(root / "training"))
+    names = [path.stem for path in (root / "training").glob("*.py")]
+
+    def forget() -> None:
+        for name in names:
+            sys.modules.pop(name, None)
+
+    forget()
+    yield import_module
+    forget()
 
 
 @pytest.fixture(autouse=True)

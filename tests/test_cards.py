@@ -1,7 +1,8 @@
 """What is said of a shipped model is what its metadata say."""
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -12,12 +13,9 @@ MODELS = sorted(path.parent.parent for path in SHIPPED.glob("*/configs/metadata.
 
 
 @pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
-def test_a_models_page_is_made_from_its_metadata(folder: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(root / "training"))
-    sys.modules.pop("card", None)
-    from card import PAGES, card
-
-    assert (PAGES / f"{folder.name}.md").read_text(encoding="utf-8") == card(read_model(folder))
+def test_a_models_page_is_made_from_its_metadata(folder: Path, script: Callable[[str], ModuleType]) -> None:
+    module = script("card")
+    assert (module.PAGES / f"{folder.name}.md").read_text(encoding="utf-8") == module.card(read_model(folder))
 
 
 def test_all_shipped_models_together_stay_small() -> None:
@@ -46,12 +44,8 @@ def test_a_shipped_model_says_what_a_user_must_know(folder: Path) -> None:
     ],
 )
 def test_a_page_says_what_is_mirrored(
-    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch, dims: int, axes: tuple[int, ...], said: str
+    tmp_path: Path, script: Callable[[str], ModuleType], dims: int, axes: tuple[int, ...], said: str
 ) -> None:
-    monkeypatch.syspath_prepend(str(root / "training"))
-    sys.modules.pop("card", None)
-    from card import card
-
-    page = card(small_model(tmp_path / "model", spatial_dims=dims, mirrored=axes))
+    page = script("card").card(small_model(tmp_path / "model", spatial_dims=dims, mirrored=axes))
     assert said in page
     assert ("exchanged" in page) == bool(axes)

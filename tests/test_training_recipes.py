@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -23,7 +22,6 @@ from ultralightunet.models import Intensity, LabelClass, Model, read_model
 from ultralightunet.session import Request, label_with
 from ultralightunet.volume import Volume
 
-SCRIPTS = ("breast_lesion", "card", "export", "hippocampus", "memory", "picture_recipe", "pictures", "polyp", "recipe", "validation")
 CHANGES = {
     "turn": 3.0,
     "scale": (0.5, 2.0),
@@ -48,20 +46,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture
-def script(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """Imports a file of `training/` as the recipes themselves do, and forgets it afterwards."""
-    monkeypatch.syspath_prepend(str(root / "training"))
-
-    def forget() -> None:
-        for name in SCRIPTS:
-            sys.modules.pop(name, None)
-
-    forget()
-    yield import_module
-    forget()
 
 
 @pytest.fixture
