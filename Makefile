@@ -52,7 +52,7 @@ format: $(READY) ## Put the code into the project's format
 wheel: $(READY) ## Build the wheel and the source package into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
-benchmarks: $(READY) ## Measure the speed of everything anew, best on a quiet machine
+benchmarks: $(READY) ## Measure the speed of segmenting and training anew, best on a quiet machine
 	$(BIN)/python benchmarks/all.py
 
 clean: ## Remove the environment and everything that was built

@@ -30,6 +30,9 @@ def peer(name: str, *, spatial_dims: int = 3, in_channels: int = 1, out_channels
         in_channels: of the image.
         out_channels: classes.
         levels: of DynUNet; fewer for small crops, as nnU-Net plans it.
+
+    Raises:
+        ValueError: for another name.
     """
     widths = (32, 64, 128, 256, 320, 320)[:levels]
     channels, strides = (16, 32, 64, 128, 256), (2, 2, 2, 2)
@@ -42,6 +45,8 @@ def peer(name: str, *, spatial_dims: int = 3, in_channels: int = 1, out_channels
     if name == "DynUNet":
         steps = [1, *[2] * (levels - 1)]
         return nets.DynUNet(spatial_dims, in_channels, out_channels, [3] * levels, steps, steps[1:], filters=widths)
+    if name != "SwinUNETR":
+        raise ValueError(f"expected one of {', '.join(PEERS_3D)}, found {name!r}")
     return nets.SwinUNETR(in_channels, out_channels, feature_size=48, spatial_dims=spatial_dims)
 
 

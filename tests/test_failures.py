@@ -87,3 +87,8 @@ def test_an_image_is_drawn_where_its_licence_allows(
     assert written == tmp_path / "docs" / "images" / "models" / "polyp-failures.png"
     drawn = np.array(Image.open(written).convert("RGB"))
     assert (drawn == RED).all(-1).any() == bool(credit)
+
+
+def test_frames_that_may_not_be_passed_on_have_no_credit_to_be_shown_with(failures: ModuleType, shared: Path) -> None:
+    tasks = failures.tasks(shared / "data")
+    assert {name: bool(task.credit) for name, task in tasks.items()} == {"hippocampus": True, "breast-lesion": True, "polyp": False}

@@ -109,3 +109,12 @@ def test_a_copy_of_a_fused_network_trains_its_own_weights(fuse: Callable[[nn.Mod
     other(torch.randn(2, 3, 64, 64)).sum().backward()
     assert all(p.grad is None for p in ours.parameters())
     assert all(p.grad is not None for p in other.parameters())
+
+
+def test_a_strided_convolution_is_left_as_it_is(fuse: Callable[[nn.Module], bool]) -> None:
+    """Networks of others may be given, too."""
+    network = nn.Sequential(nn.Conv3d(2, 3, 1, stride=2), nn.Conv3d(3, 3, 1)).train()
+    image = torch.randn(1, 2, 8, 8, 8)
+    expected = network(image)
+    assert fuse(network)
+    torch.testing.assert_close(network(image), expected)

@@ -15,11 +15,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.small_models import small_model
 from ultralightunet.architecture import Architecture
 from ultralightunet.events import finish
 from ultralightunet.io import read_image
+from ultralightunet.losses import dice_cross_entropy
 from ultralightunet.models import Intensity, LabelClass, Model, read_model
+from ultralightunet.networks import UltraLightUNet
 from ultralightunet.session import Request, label_with
+from ultralightunet.training import Plan
 from ultralightunet.volume import Volume
 
 CHANGES = {
@@ -259,9 +263,20 @@ def test_the_recipes_take_the_given_splits(script, shared: Path) -> None:
 def test_the_grouped_split_keeps_every_video_on_one_side(script, shared: Path) -> None:
     polyp = script("polyp")
     training, validation = polyp.grouped_split(shared / "data" / "clinicdb")
-    assert len(training) + len(validation) == 489 + 61
-    assert not {polyp.video_of(p) for p in training} & {polyp.video_of(p) for p in validation}
-    assert {polyp.video_of(p) for p in (*training, *validation)} == set(range(29))
+    assert (len(training), len(validation)) == (444, 106)
+    # Frames on both sides of borders that were looked at.
+    known = {1: 0, 25: 0, 26: 1, 51: 2, 297: 13, 298: 14, 591: 27, 592: 28, 612: 28}
+    assert {frame: polyp.video_of(Path(f"{frame}.jpg")) for frame in known} == known
+    assert {polyp.video_of(p) for p in validation} == {2, 7, 12, 17, 22, 27}
+    assert not {polyp.video_of(p) for p in training} & {2, 7, 12, 17, 22, 27}
+
+
+def test_a_network_for_unseen_videos_starts_from_nothing(script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["polyp", "--data", "none", "--output", str(tmp_path), "--grouped-split", "--init", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit):
+        script("polyp").main()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("recipe", ["breast_lesion", "hippocampus", "polyp"])
@@ -325,9 +340,36 @@ def test_one_command_trains_goes_on_and_writes_a_model(script, shared: Path, tmp
     assert list(model.scores.values())[1] == grouped
     assert grouped["steps"] == 2
     assert next(iter(model.scores.values()))["pictures"] == 2
-    assert "3 steps of 8" in model.metadata["changelog"]["0.1.0"]
+    history = model.metadata["changelog"]["0.1.0"]
+    assert history.startswith("3 steps of 8 pictures at 0.5, 0.625, 0.75, then 0.75, 1.0, 1.25 times 352x352 at a learning rate of 0.001")
+    assert "from the weights" not in history
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 3]
     assert set(lines[0]) == {"step", "loss", "all islands", "largest island", "seconds"}
     assert (tmp_path / "run" / "curve.png").exists()
     assert [p.name for p in (tmp_path / "pages").iterdir()] == ["polyp.md"]
+
+
+def test_a_model_tells_what_it_started_from(script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the training was interrupted, and exported with another command."""
+    recipe = script("recipe")
+    monkeypatch.setattr(recipe, "keep_freed_memory", lambda: None)
+    first = small_model(tmp_path / "first", spatial_dims=2, in_channels=1, classes=3)
+
+    def train(steps: int, *more: str) -> None:
+        given = ["--data", "none", "--output", str(tmp_path / "run"), "--steps", str(steps), "--learning-rate", "0.5", *more]
+        monkeypatch.setattr(sys, "argv", ["squares", *given])
+        recipe.train(
+            recipe.arguments("", name="squares", steps=1, variant="T").parse_args(),
+            network=UltraLightUNet(**first.architecture.to_dict()),
+            sample=lambda number: (torch.zeros(1, 32, 32), torch.zeros(32, 32, dtype=torch.uint8)),
+            loss=dice_cross_entropy,
+            plan=Plan(steps=steps, batch_size=2, every=1),
+            validate=lambda network: {},
+            samples="black squares",
+        )
+
+    train(1, "--init", str(first.folder))
+    train(3)
+    expected = "3 steps of 2 black squares at a learning rate of 0.5, from the weights of small 1.0.0 (made by UltraLight)"
+    assert recipe.history(tmp_path / "run") == expected

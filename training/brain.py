@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 from export import export
-from head_recipe import colin27_scores, synthesizers, synthetic_scores, trained_steps, validator
-from recipe import arguments, train
+from head_recipe import colin27_scores, synthesizers, synthetic_scores, validator
+from recipe import CHECKPOINT, arguments, history, train
 from synthesis import HeadSynthesizer
 from validation import model_labels
 
@@ -23,8 +23,12 @@ from ultralightunet.models import LabelClass, Model
 from ultralightunet.networks import UltraLightUNet
 from ultralightunet.training import Plan
 
-SPACING = 2.0
-SIZE = (96, 96, 96)
+SPACING = 1.25
+"""At 2 mm the finest labels of a brain have a Dice of 0.96 with themselves, once they are back at 1 mm."""
+
+SIZES = ((112, 128, 112), (112, 128, 112), (160, 192, 160))
+"""Voxels (k, j, i) of a sample, in turn: a brain, and now and then a whole head with the air around it, as users give it."""
+
 TARGET_OF_CLASS = torch.tensor([0] + [1] * 15 + [2])
 """background; brain (classes 1-15 of labels.json); the fluid around it (class 16)."""
 
@@ -58,8 +62,8 @@ def exported(options: argparse.Namespace, validation: HeadSynthesizer) -> Model:
             LabelClass(2, "cerebrospinal fluid", (80, 160, 220), "65216001"),
         ),
         spacing=(SPACING,) * 3,
-        window=(128, 128, 128),
-        whole=4.2,
+        window=SIZES[-1],
+        whole=9.0,
         keep_largest=((1, 2),),
         licence="Apache-2.0",
         intended_use="Research use only, not a medical device. One head MRI of an adult at a time, with or without skull; "
@@ -76,13 +80,10 @@ def exported(options: argparse.Namespace, validation: HeadSynthesizer) -> Model:
             "Rahman, Marculescu: MK-UNet: Multi-kernel Lightweight CNN for Medical Image Segmentation. ICCV Workshops 2025.",
             "Billot et al.: SynthSeg. Medical Image Analysis 2023. doi 10.1016/j.media.2023.102789",
         ],
-        "changelog": {
-            "0.1.0": f"trained for {trained_steps(options)} steps of one 96x96x96 image at 2 mm "
-            "(the first 2400 at the rates of a 5000-step plan)"
-        },
+        "changelog": {"0.1.0": history(options.output)},
     }
     return export(
-        options.output / "checkpoint.pt",
+        options.output / CHECKPOINT,
         options.export,
         model,
         measure=lambda written: measured(written, validation, 20),
@@ -94,16 +95,18 @@ def exported(options: argparse.Namespace, validation: HeadSynthesizer) -> Model:
 def main() -> None:
     parser = arguments(__doc__, name="brain", steps=4000, variant="S")
     options = parser.parse_args()
-    training, validation = synthesizers(options.data, size=SIZE, spacing=SPACING, target_of_class=TARGET_OF_CLASS)
+    several = {size: synthesizers(options.data, size=size, spacing=SPACING, target_of_class=TARGET_OF_CLASS) for size in sorted(set(SIZES))}
+    validation = several[SIZES[-1]][1]
     if not options.export_only:
         torch.manual_seed(0)
         train(
             options,
             network=UltraLightUNet(spatial_dims=3, in_channels=1, out_channels=3, variant=options.variant, norm="instance"),
-            sample=training,
+            sample=lambda number: several[SIZES[number % len(SIZES)]][0](number),
             loss=dice_cross_entropy,
             plan=Plan(steps=options.steps, batch_size=1, learning_rate=2e-3, every=200),
             validate=validator(validation, 8, GROUPS),
+            samples=f"images of {' or '.join('x'.join(map(str, size)) for size in sorted(set(SIZES)))} voxels of {SPACING} mm",
         )
     if not options.train_only:
         logging.info("%s", dict(exported(options, validation).scores))

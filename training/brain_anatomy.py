@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 from export import export
-from head_recipe import colin27_scores, synthesizers, synthetic_scores, trained_steps, validator
-from recipe import ROOT, arguments, train
+from head_recipe import colin27_scores, synthesizers, synthetic_scores, validator
+from recipe import CHECKPOINT, ROOT, arguments, history, train
 from synthesis import HeadSynthesizer
 from validation import Label, model_labels
 
@@ -101,14 +101,13 @@ def measured(model: Model, validation: HeadSynthesizer, options: argparse.Namesp
 
 def exported(options: argparse.Namespace, validation: HeadSynthesizer) -> Model:
     """Write the model folder from the checkpoint."""
-    size = "x".join(map(str, SIZE))
-    start = f", from the weights of {options.init.name}" if options.init else ""
     return export(
-        options.output / "checkpoint.pt",
+        options.output / CHECKPOINT,
         options.export,
         model_facts(options.export, options.variant),
         measure=lambda written: measured(written, validation, options),
         licence_file="synthseg-apache-2.0.txt",
+        command_options="--aal FILE",
         metadata={
             "data_source": "20 head label maps of SynthSeg (Apache-2.0), of which 18 trained and 2 validated; no real image was trained on",
             "known_failures": [
@@ -123,7 +122,7 @@ def exported(options: argparse.Namespace, validation: HeadSynthesizer) -> Model:
                 "Tzourio-Mazoyer et al.: Automated anatomical labeling of activations in SPM (AAL). NeuroImage 2002. "
                 "doi 10.1006/nimg.2001.0978",
             ],
-            "changelog": {"0.1.0": f"width {options.variant}, {trained_steps(options)} steps of one {size} window at {SPACING} mm{start}"},
+            "changelog": {"0.1.0": history(options.output)},
         },
     )
 
@@ -143,6 +142,7 @@ def main() -> None:
             loss=dice_cross_entropy,
             plan=Plan(steps=options.steps, batch_size=1, learning_rate=2e-3, every=200),
             validate=lambda network: with_mean(validate(network)),
+            samples=f"windows of {'x'.join(map(str, SIZE))} voxels of {SPACING} mm",
         )
     if not options.train_only:
         logging.info("%s", dict(exported(options, validation).scores))

@@ -51,8 +51,7 @@ def card(model: Model) -> str:
         "",
         *_scores(model),
         "",
-        f"Measured by `python training/{model.name.replace('-', '_')}.py --data DIR --output DIR --export-only`, "
-        "as a user would run the model.",
+        f"Measured by `{facts.get('measured_by', '')}`, as a user would run the model.",
         "",
         "## Known failures",
         "",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -33,6 +32,7 @@ def export(
     measure: Callable[[Model], Mapping[str, Any]],
     licence_file: str,
     metadata: Mapping[str, Any],
+    command_options: str = "",
 ) -> Model:
     """Write the model, measure it as its users will run it, and put the figures into its card.
 
@@ -43,17 +43,21 @@ def export(
         measure: returns the scores of the written model.
         licence_file: name of a text in `licences/`.
         metadata: further fields of the card.
+        command_options: what the recipe's command takes besides, for the card.
     """
+    command = f"python training/{model.name.replace('-', '_')}.py --data DIR --output DIR --export-only {command_options}".strip()
+    metadata = {**metadata, "measured_by": command}
     weights = averaged_weights(checkpoint)
     licence = (LICENCES / licence_file).read_text(encoding="utf-8")
-    with tempfile.TemporaryDirectory() as temporary:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent.parent, prefix=".export-") as temporary:
         unscored = write_model(Path(temporary) / "unscored", model, weights, licence_text=licence, metadata=metadata)
         scores = measure(unscored)
         write_model(Path(temporary) / "scored", replace(model, scores=scores), weights, licence_text=licence, metadata=metadata)
+        # On one file system, so that the folder is there whole before and after.
         if target.exists():
-            shutil.rmtree(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(Path(temporary) / "scored", target)
+            target.rename(Path(temporary) / "before")
+        (Path(temporary) / "scored").rename(target)
     exported = read_model(target)
     write_page(exported)
     return exported

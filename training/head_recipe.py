@@ -5,7 +5,6 @@ Two of the twenty heads are kept for validation, on images that are the same at 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -87,8 +86,3 @@ def colin27_scores(label: Label, groups: Groups) -> dict[str, float]:
     found = label(read_image(ROOT / "sample_data" / "colin27_t1.nii.gz"))
     reference = read_labels(ROOT / "sample_data" / "colin27_brain_mask.nii.gz").labels > 0
     return {name: round(dice(np.isin(found, numbers), reference), 4) for name, numbers in groups.items()}
-
-
-def trained_steps(options: argparse.Namespace) -> int:
-    """Steps behind the last checkpoint."""
-    return int(torch.load(options.output / "checkpoint.pt", map_location="cpu", weights_only=True)["step"])

@@ -2,7 +2,8 @@
 
 Published (Rahman et al. 2025, section 4 and released script): AdamW, weight decay 1e-4, learning rate 5e-4 with cosine decay, 200
 rounds of all pictures in batches of 8, scales 0.75, 1 and 1.25, gradient clipping at 0.5, border-weighted cross-entropy and IoU. Here each
-batch is seen at one scale instead of all three in turn, and the first part of the training at smaller ones, which costs less than half.
+batch is seen at one scale instead of all three in turn, and the first part of the training at smaller ones, which costs less than half; the
+learning rate is twice as high, because there are fewer steps.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from export import export
 from pictures import Augmentation, Sampler, load, mask_of
-from recipe import train
+from recipe import CHECKPOINT, history, train, trained_steps
 from torch import nn
 from validation import Label, bootstrap_interval, measured_checkpoint, model_labels, network_labels
 
@@ -77,14 +78,19 @@ def steps_of(pictures: int) -> int:
     return ROUNDS * pictures // BATCH
 
 
+def mask_dice(labels: np.ndarray, image: Path) -> float:
+    """Dice of the class at the resolution of the picture."""
+    return dice(labels == 1, read_labels(mask_of(image)).labels > 0)
+
+
 def scores(label: Label, images: Sequence[Path]) -> np.ndarray:
-    """Dice of each picture at its own resolution: (number of pictures, 2), as it is and with the largest island only."""
+    """Dice of each picture: (number of pictures, 2), as it is and with the largest island only."""
     found = []
     for path in images:
-        labels, reference = label(read_image(path)), read_labels(mask_of(path)).labels > 0
+        labels = label(read_image(path))
         one = labels.copy()
         keep_largest(one, (1,))
-        found.append([dice(labels == 1, reference), dice(one == 1, reference)])
+        found.append([mask_dice(labels, path), mask_dice(one, path)])
     return np.array(found)
 
 
@@ -111,6 +117,8 @@ def fit_task(options: argparse.Namespace, task: Task) -> None:
         return {"all islands": float(every), "largest island": float(largest)}
 
     pictures = [load(path, channels=task.channels) for path in task.training]
+    size = "x".join(map(str, task.model.size or ()))
+    early, late = (", ".join(map(str, scales)) for scales in (EARLY_SCALES, SCALES))
     train(
         options,
         network=UltraLightUNet(**task.model.architecture.to_dict()),
@@ -125,38 +133,30 @@ def fit_task(options: argparse.Namespace, task: Task) -> None:
             early_augment=task.early_augment,
         ),
         loss=boundary_weighted_bce_iou,
-        plan=Plan(steps=options.steps, batch_size=BATCH, learning_rate=5e-4, clip=0.5, every=250),
+        plan=Plan(steps=options.steps, batch_size=BATCH, learning_rate=1e-3, clip=0.5, every=250),
         validate=validate,
+        samples=f"pictures at {early}, then {late} times {size}",
     )
 
 
 def write_scores(options: argparse.Namespace, task: Task, path: Path) -> dict[str, Any]:
     """Measure the checkpoint on the task's validation pictures, and keep the figures without keeping the model."""
-    checkpoint = options.output / "checkpoint.pt"
-    found = {**measured_checkpoint(checkpoint, task.model, lambda model: measured(model, task.validation)), "steps": trained_steps(options)}
+    scores = measured_checkpoint(options.output / CHECKPOINT, task.model, lambda model: measured(model, task.validation))
+    found = {**scores, "steps": trained_steps(options.output)}
     path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return found
 
 
 def exported(options: argparse.Namespace, task: Task, *, measure: Callable[[Model], dict[str, Any]]) -> Model:
     """Write the model folder from the checkpoint."""
-    size = "x".join(map(str, task.model.size or ()))
-    early, late = (", ".join(map(str, scales)) for scales in (EARLY_SCALES, SCALES))
-    start = f", from the weights of an earlier {options.init.name}" if options.init else ""
-    text = f"trained for {trained_steps(options)} steps of {BATCH} pictures at {early}, then {late} times {size}{start}"
     return export(
-        options.output / "checkpoint.pt",
+        options.output / CHECKPOINT,
         options.export,
         task.model,
         measure=measure,
         licence_file=task.licence_file,
-        metadata={**task.metadata, "changelog": {task.model.version: text}},
+        metadata={**task.metadata, "changelog": {task.model.version: history(options.output)}},
     )
-
-
-def trained_steps(options: argparse.Namespace) -> int:
-    """Steps behind the last checkpoint."""
-    return int(torch.load(options.output / "checkpoint.pt", map_location="cpu", weights_only=True)["step"])
 
 
 def finish_with(options: argparse.Namespace, task: Task, *, measure: Callable[[Model], dict[str, Any]]) -> None:

@@ -133,6 +133,8 @@ def main() -> None:
     parser = arguments(__doc__, name="polyp", steps=steps_of(PICTURES), variant="B")
     parser.add_argument("--grouped-split", action="store_true", help="train the second network, for the score on unseen videos")
     options = parser.parse_args()
+    if options.grouped_split and options.init:
+        parser.error("expected --grouped-split without --init, found both; a model that knows all videos would tell too much")
     grouped = options.output / "grouped" / "scores.json"
     if options.grouped_split:
         options.output = grouped.parent

@@ -1,4 +1,4 @@
-"""What the recipes share: arguments, the log, the learning curve."""
+"""What the recipes share: arguments, the log, the learning curve, and how a checkpoint came to be."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 ROOT = Path(__file__).parent.parent
+CHECKPOINT, ORIGIN = "checkpoint.pt", "origin.json"
+"""Files of an output folder: the training's state, and what it began with."""
 
 
 def arguments(description: str, *, name: str, steps: int, variant: str) -> argparse.ArgumentParser:
@@ -51,8 +53,12 @@ def train(
     loss: Callable[[Tensor, Tensor], Tensor],
     plan: Plan,
     validate: Callable[[nn.Module], dict[str, float]],
+    samples: str,
 ) -> None:
-    """Train to the end, from the last checkpoint where there is one; log each stretch and draw the curve anew."""
+    """Train to the end, from the last checkpoint where there is one; log each stretch and draw the curve anew.
+
+    `samples` says what a batch is of, for `history`.
+    """
     torch.set_num_threads(options.threads)
     if options.init:
         start_from(network, options.init)
@@ -63,7 +69,11 @@ def train(
         fuse(network)
     options.output.mkdir(parents=True, exist_ok=True)
     log = options.output / "log.jsonl"
-    checkpoint = options.output / "checkpoint.pt"
+    checkpoint = options.output / CHECKPOINT
+    origin = options.output / ORIGIN
+    # A training that goes on began where it began, whatever is said now.
+    if not checkpoint.exists() or not origin.exists():
+        origin.write_text(json.dumps({"samples": samples, "start": described(options.init) if options.init else ""}), encoding="utf-8")
     work = fit(network, sample, loss, plan, checkpoint=checkpoint, validate=validate, device=options.device, workers=options.workers)
     for event in work:
         scores = {name: round(value, 4) for name, value in event.scores.items()}
@@ -84,6 +94,26 @@ def start_from(network: nn.Module, folder: Path) -> None:
     network.load_state_dict({**own, **fitting})
 
 
+def described(folder: Path) -> str:
+    """A model, and how it came to be."""
+    model = read_model(folder)
+    return f"{model.name} {model.version} ({model.metadata.get('changelog', {}).get(model.version, 'made otherwise')})"
+
+
+def trained_steps(output: Path) -> int:
+    """Steps behind the last checkpoint of an output folder."""
+    return int(torch.load(output / CHECKPOINT, map_location="cpu", weights_only=True)["step"])
+
+
+def history(output: Path) -> str:
+    """How the checkpoint of an output folder came to be, back to the beginning."""
+    state = torch.load(output / CHECKPOINT, map_location="cpu", weights_only=True)
+    origin = json.loads((output / ORIGIN).read_text(encoding="utf-8"))
+    batch, rate = state["plan"]["batch_size"], state["plan"]["learning_rate"]
+    start = f", from the weights of {origin['start']}" if origin["start"] else ""
+    return f"{state['step']} steps of {batch} {origin['samples']} at a learning rate of {rate:g}{start}"
+
+
 def draw_curve(log: Path, picture: Path) -> None:
     """The learning curve of a log, loss on the left, scores on the right."""
     lines = {line["step"]: line for line in map(json.loads, log.read_text().splitlines())}
@@ -95,6 +125,7 @@ def draw_curve(log: Path, picture: Path) -> None:
     for name in sorted(set(lines[steps[-1]]) - {"step", "loss", "seconds"}):
         right.plot(steps, [lines[s].get(name) for s in steps], label=name)
     right.set(ylabel="validation Dice", ylim=(0, 1))
-    right.legend(loc="lower right")
+    if right.lines:
+        right.legend(loc="lower right")
     figure.savefig(picture, dpi=100)
     plt.close(figure)

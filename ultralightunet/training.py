@@ -68,6 +68,7 @@ def fit(
     is_leader: bool = True,
     pace: Mapping[str, float] | None = None,
     side_by_side: int = 0,
+    layout: torch.memory_format | None = None,
 ) -> Generator[Epoch, None, nn.Module]:
     """Train `network`, going on from `checkpoint` where that exists; yields an `Epoch` every `plan.every` steps.
 
@@ -87,6 +88,7 @@ def fit(
         pace: of parts of the network by name, by what their learning rate is multiplied.
         side_by_side: where above 0, each sample of a batch has a loss of its own, of which the mean is taken, and so many are learned
             from at once; see `SideBySide`. It does not go together with `parallel`.
+        layout: of images and weights in memory; None for channels last, which is the fastest for UltraLightUNet.
 
     Returns:
         The network with averaged weights, in evaluation state.
@@ -95,7 +97,7 @@ def fit(
         TrainingError: if the loss is no longer a number, or the checkpoint is not of this training.
         OutputError: if a checkpoint cannot be written; the one before is kept.
     """
-    layout = torch.channels_last_3d if _spatial_dims(network) == 3 else torch.channels_last
+    layout = layout or (torch.channels_last_3d if _spatial_dims(network) == 3 else torch.channels_last)
     network = network.to(device)
     network = network.to(memory_format=layout)  # type: ignore[call-overload]
     averaged = torch.optim.swa_utils.AveragedModel(network, avg_fn=_average(plan.average), use_buffers=True)
@@ -109,7 +111,8 @@ def fit(
     forward = parallel(network) if parallel else network
     together = SideBySide(network, loss, side_by_side) if side_by_side else None
     began, total, counted = time.perf_counter(), 0.0, 0
-    for step, (images, targets) in zip(range(done, plan.steps), _batches(sample, plan, done, workers), strict=False):
+    finished = done > 0 and _share_done(plan, done, clock() - start) >= 1
+    for step, (images, targets) in zip(() if finished else range(done, plan.steps), _batches(sample, plan, done, workers), strict=False):
         share = _share_done(plan, step, clock() - start)
         for group in optimizer.param_groups:
             group["lr"] = _learning_rate(plan, step, share) * group.get("pace", 1.0)

@@ -44,7 +44,7 @@ def fuse(network: nn.Module) -> bool:
             module.forward = MethodType(_block, module)
         elif isinstance(module, MultiKernelDepthwiseConv):
             module.forward = MethodType(_branches, module)
-        elif isinstance(module, nn.Conv2d | nn.Conv3d) and module.groups == 1 and module.kernel_size == (1,) * len(module.kernel_size):
+        elif isinstance(module, nn.Conv2d | nn.Conv3d) and module.groups == 1 and _is_pointwise(module):
             module.forward = MethodType(_point, module)
     return True
 
@@ -205,6 +205,10 @@ def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def _norm(norm: nn.Module, y: Tensor, *, clamped: bool) -> Tensor:
     out: Tensor = _Norm.apply(y, norm, clamped, norm.weight, norm.bias)  # type: ignore[no-untyped-call]
     return out
+
+
+def _is_pointwise(module: nn.Conv2d | nn.Conv3d) -> bool:
+    return {*module.kernel_size, *module.stride} == {1} and not any(module.padding)
 
 
 def _point(self: nn.Conv2d | nn.Conv3d, x: Tensor) -> Tensor:
