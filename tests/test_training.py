@@ -170,13 +170,20 @@ def test_a_training_that_was_stopped_gives_the_same_weights_as_one_that_was_not(
     assert_same(found, expected)
 
 
-def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
-    plan = Plan(steps=4, every=2)
+@pytest.mark.parametrize("plan", [Plan(steps=4, every=2), Plan(steps=10**7, every=2, seconds=0.05)], ids=["steps", "seconds"])
+def test_a_finished_training_is_not_repeated(tmp_path: Path, plan: Plan) -> None:
     first = finish(fit(small_network(), square, dice_cross_entropy, plan, checkpoint=tmp_path / "c.pt"))
     events: list[Epoch] = []
     second = finish(fit(small_network(seed=3), square, dice_cross_entropy, plan, checkpoint=tmp_path / "c.pt"), events.append)
     assert events == []
     assert_same(second, first)
+
+
+@pytest.mark.parametrize("layout", [None, torch.contiguous_format])
+def test_weights_lie_in_the_layout_that_was_asked_for(layout: torch.memory_format | None) -> None:
+    network = small_network()
+    finish(fit(network, square, dice_cross_entropy, Plan(steps=1, batch_size=2), checkpoint=None, layout=layout))
+    assert network[3].weight.is_contiguous() == (layout is torch.contiguous_format)
 
 
 def test_a_checkpoint_holds_nothing_but_tensors_and_numbers(tmp_path: Path) -> None:
