@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from export import export
-from head_recipe import colin27_scores, synthesizers, synthetic_scores, validator
+from head_recipe import colin27_scores, plain_scores, synthesizers, synthetic_scores, validator
 from recipe import CHECKPOINT, arguments, history, train
 from synthesis import HeadSynthesizer
 from validation import model_labels
@@ -40,6 +40,7 @@ def measured(model: Model, validation: HeadSynthesizer, count: int) -> dict[str,
     label = model_labels(model)
     return {
         "Dice on synthesised images of 2 held-out heads": {"images": count, **synthetic_scores(label, validation, count, GROUPS)},
+        "Dice on plain T1-like images of the same heads at 1 mm": {"images": 8, **plain_scores(label, validation, 8, GROUPS)},
         "Dice on Colin27 against the automatic mask ch2bet": {
             "images": 1,
             **colin27_scores(label, {name: GROUPS[name] for name in ("brain", "both")}),

@@ -81,6 +81,15 @@ def synthetic_scores(label: Label, synthesizer: HeadSynthesizer, count: int, gro
     return dict(zip(groups, np.mean(found, axis=0).round(4).tolist(), strict=True))
 
 
+def plain_scores(label: Label, synthesizer: HeadSynthesizer, count: int, groups: Groups) -> dict[str, float]:
+    """Mean Dice of each group over `count` plain T1-like images of 1 mm, which is nearer to what most users have."""
+    found = []
+    for number in range(count):
+        image, target = synthesizer.plain(number)
+        found.append(scores(label(Volume(image.numpy(), np.eye(4))), target.numpy(), groups))
+    return dict(zip(groups, np.mean(found, axis=0).round(4).tolist(), strict=True))
+
+
 def colin27_scores(label: Label, groups: Groups) -> dict[str, float]:
     """Dice of each group, taken for the brain, with the automatic mask of one real head."""
     found = label(read_image(ROOT / "sample_data" / "colin27_t1.nii.gz"))

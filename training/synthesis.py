@@ -138,6 +138,22 @@ class HeadSynthesizer:
             image[outside], target[outside] = image.min(), 0
         return normalize(image)[None], target
 
+    def plain(self, number: int) -> tuple[Tensor, Tensor]:
+        """A whole head as it is stored, at 1 mm and T1-like as a good scanner shows it: image (K, J, I), classes (K, J, I) uint8."""
+        rng = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % 2**63)
+        stored = self.heads.maps[number % len(self.heads.maps)]
+        fine = F.interpolate(stored[None, None].float(), scale_factor=self.heads.spacing, mode="nearest-exact")
+        tissue = fine[0, 0].long()
+        jitter = torch.where(self.heads.tissue_value >= EXTRACEREBRAL, 0.1, 0.02)
+        means = torch.rand(len(self.target), generator=rng)
+        means = torch.where(self.t1 >= 0, (self.t1 + torch.randn(len(means), generator=rng) * jitter).clamp_min(0), means)
+        spreads = _uniform(rng, 0.01, 0.04, len(means))
+        means[0] = 0.0
+        image = _blurred(means[tissue] + spreads[tissue] * torch.randn(tissue.shape, generator=rng), 0.7)
+        k, j, i = tissue.shape
+        image = image * _upsampled(torch.randn(1, 3, 3, 3, generator=rng) * 0.15, (k, j, i))[0].exp_()
+        return image + torch.randn(tissue.shape, generator=rng) * 0.02, self.target[tissue]
+
     def _deformed(self, rng: torch.Generator) -> Tensor:
         """A head after random flip, rotation, scaling, shear, shift and smooth deformation, on the sample's grid."""
         source = self.heads.maps[_integer(rng, 0, len(self.heads.maps))]
