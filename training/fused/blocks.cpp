@@ -4,7 +4,7 @@
 // is: weights and coefficients are repeated along V = lcm(C, 16) floats, so that a row is a run of vectors with a period of V / 16. 2D images
 // are volumes of one slice.
 //
-// No header of PyTorch is needed; `fused/__init__.py` compiles this file, hands over plain pointers, and does what is small.
+// No header of PyTorch is needed; `library.py` compiles this file, hands over plain pointers, and does what is small.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
