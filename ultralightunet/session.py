@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass
-from math import ceil, floor
+from collections.abc import Generator
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -15,44 +13,17 @@ from numpy.typing import NDArray
 from .engines import Engine, Mirrored, make_engine
 from .errors import InputError
 from .events import Progress, finish
-from .inferers import Tiling, label_image
 from .io import check_values, read_image
+from .labelling import Job, label_slices, label_volume
 from .models import Model, load_model
-from .postprocessing import keep_largest
+from .request import Box, Request
 from .stopwatch import Stopwatch
-from .transforms import Orientation, grid_shape, normalize, resample, scale_limits, with_channels
+from .transforms import scale_limits, with_channels
 from .volume import Segmentation, Volume
 
 Array = NDArray[Any]
-Box = tuple[tuple[int, int], ...]
 
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be segmented, and how.
-
-    Attributes:
-        model: the model.
-        box: half-open voxel ranges along the axes of `Volume.shape`, (k, j, i) or (j, i): only that region is read and labelled.
-        axis: with a 2D model on a volume: the array axis (0 k, 1 j, 2 i) across which slices are taken; None: the axis with
-            the coarsest spacing.
-        slice: with a 2D model on a volume: only this slice of `axis`; None: every slice.
-        engine: "auto", "openvino" or "torch".
-        device: "auto", "cpu", "cuda" or "mps".
-        threads: CPU threads, None for all.
-        step: distance of the sliding windows, as a share of the window, above 0 and at most 1.
-        nan_fill: replaces NaN and infinite voxels, which are refused otherwise.
-    """
-
-    model: Model
-    box: Box | None = None
-    axis: int | None = None
-    slice: int | None = None
-    engine: str = "auto"
-    device: str = "auto"
-    threads: int | None = None
-    step: float = 0.5
-    nan_fill: float | None = None
+__all__ = ["Box", "Request", "Session", "label_with", "segment"]
 
 
 class Session:
@@ -101,10 +72,10 @@ def label_with(engine: Engine, image: Volume, request: Request) -> Generator[Pro
     limits = scale_limits(image.array, model.intensity) if model.intensity.rule == "scale" else (0.0, 1.0)
     if model.box_is_image:
         whole = tuple(slice(0, n.stop - n.start) for n in region)
-        job = _Job(engine, image, request, array[region], labels[region], whole, limits, watch)
+        job = Job(engine, image, request, array[region], labels[region], whole, limits, watch)
     else:
-        job = _Job(engine, image, request, array, labels, region, limits, watch)
-    windows, window = yield from (_label_volume(job) if model.spatial_dims == 3 else _label_slices(job))
+        job = Job(engine, image, request, array, labels, region, limits, watch)
+    windows, window = yield from (label_volume(job) if model.spatial_dims == 3 else label_slices(job))
     if request.box is not None:
         # The network looked beyond the box; nothing is labelled there.
         boxed = np.zeros_like(labels)
@@ -156,153 +127,3 @@ def _region(image: Volume, box: Box | None) -> tuple[slice, ...]:
         axes = "k, j, i" if image.spatial_dims == 3 else "j, i"
         raise InputError(f"expected a box of ranges along ({axes}) inside the image's {image.shape}, found {box}; draw it inside the image")
     return tuple(slice(a, b) for a, b in ranges)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One run.
-
-    Attributes:
-        array: grey values that the network may see.
-        labels: the view that its labels are written through, on the same grid.
-        region: the part of that grid that is wanted.
-        limits: see `scale_limits`; of the whole image, so that every slice is treated alike.
-    """
-
-    engine: Engine
-    image: Volume
-    request: Request
-    array: Array
-    labels: Array
-    region: tuple[slice, ...]
-    limits: tuple[float, float]
-    watch: Stopwatch
-
-    def grid(self, shape: tuple[int, ...], spacing: tuple[float, ...]) -> tuple[int, ...]:
-        """The network's grid for a volume or slice."""
-        model = self.request.model
-        if not model.spacing:
-            return model.size or shape
-        grid = grid_shape(shape, spacing, model.spacing)
-        extent = max(n * size for n, size in zip(shape, spacing, strict=True))
-        if not _SMALLEST_EXTENT < extent < _LARGEST_EXTENT or np.prod(grid, dtype=float) > _LARGEST_GRID:
-            raise InputError(
-                f"expected an image of a body part, found {extent:g} mm at voxels of {' x '.join(f'{s:g}' for s in spacing)} mm; "
-                "correct the voxel size in its header"
-            )
-        return grid
-
-    def run(self, source: Array, out: Array, region: tuple[slice, ...], grid: tuple[int, ...]) -> tuple[Tiling, Iterator[tuple[int, int]]]:
-        """Prepare `source`; the windows, and their work."""
-        model = self.request.model
-        wanted = tuple((floor(part.start * g / n), ceil(part.stop * g / n)) for part, g, n in zip(region, grid, out.shape, strict=True))
-        tiling = Tiling.plan(grid, model.window, whole=model.whole, step=self.request.step, region=wanted)
-        self.engine.prepare((1, model.architecture.in_channels, *tiling.window))
-        if model.keep_largest:
-            # A tenth of a second of a first segmentation: spent now, while the network is being compiled, it delays nothing.
-            import scipy.ndimage  # noqa: F401
-        with self.watch("preparing"):
-            prepared = normalize(resample(source, grid), model.intensity, self.limits)
-        return tiling, label_image(self.engine, prepared, out, tiling, model.architecture.out_channels, self.watch)
-
-    def finish(self, out: Array) -> Iterator[Progress]:
-        """Take stray islands away."""
-        groups = self.request.model.keep_largest
-        for number, group in enumerate(groups):
-            yield Progress("Finishing", number, len(groups))
-            with self.watch("finishing"):
-                keep_largest(out, group)
-
-
-_SMALLEST_EXTENT, _LARGEST_EXTENT = 2.0, 5000.0
-"""Millimetres along an image's longest side, beyond which its header is wrong."""
-
-_LARGEST_GRID = 5e8
-"""Voxels of the network's grid: two gigabytes for one channel."""
-
-
-def _label_volume(job: _Job) -> Generator[Progress, None, tuple[int, tuple[int, ...]]]:
-    """Returns how many windows the network saw, and of which size."""
-    image, model = job.image, job.request.model
-    if image.spatial_dims != 3:
-        raise InputError(f"expected a volume for the 3D model {model.name}, found a 2D image; choose a 2D model")
-    if job.request.axis is not None or job.request.slice is not None:
-        raise InputError(f"expected a box for the 3D model {model.name}, found an axis or a slice; they are for 2D models")
-    orientation = Orientation.of(image.affine)
-    # Views all the way: what is written into `out` lies on the image's own grid.
-    out, source = orientation.apply(job.labels), orientation.apply(job.array)
-    region = orientation.ranges(job.region, job.labels.shape)
-    tiling, work = job.run(source, out, region, job.grid(out.shape, orientation.spacing(image.spacing)))
-    yield Progress("Segmenting", 0, tiling.count)
-    for done, total in work:
-        yield Progress("Segmenting", done, total)
-    yield from job.finish(out[region])
-    return tiling.count, tiling.window
-
-
-def _label_slices(job: _Job) -> Generator[Progress, None, tuple[int, tuple[int, ...]]]:
-    """As `_label_volume`."""
-    planes = _planes(job)
-    windows = 0
-    yield Progress("Segmenting", 0, len(planes))
-    for number, plane in enumerate(planes):
-        tiling, work = job.run(plane.source, plane.out, plane.region, job.grid(plane.out.shape, plane.spacing))
-        windows += tiling.count
-        for _ in work:
-            yield Progress("Segmenting", number, len(planes))
-        for _ in job.finish(plane.out[plane.region]):
-            yield Progress("Segmenting", number, len(planes))
-        yield Progress("Segmenting", number + 1, len(planes))
-    return windows, tiling.window
-
-
-@dataclass(frozen=True)
-class _Plane:
-    """A 2D image to label: views of grey values and labels, the wanted part, and the pixel size in mm."""
-
-    source: Array
-    out: Array
-    region: tuple[slice, ...]
-    spacing: tuple[float, ...]
-
-
-def _planes(job: _Job) -> list[_Plane]:
-    image, chosen = job.image, job.request.slice
-    if image.spatial_dims == 2:
-        return [_Plane(job.array, job.labels, job.region, image.spacing)]
-    orientation = Orientation.of(image.affine)
-    if not image.has_spacing:
-        # A stack of pictures: as it is stored.
-        orientation = Orientation((0, 1, 2), (True, True, True))
-    # Rows run down to foot or back, columns to the patient's left, as slices are looked at and as pictures of them are stored.
-    upright = orientation.reversed()
-    source, out = upright.apply(job.array), upright.apply(job.labels)
-    region = upright.ranges(job.region, job.labels.shape)
-    spacing = upright.spacing(image.spacing)
-    axis = int(np.argmax(spacing)) if job.request.axis is None else _position(upright, job.request.axis)
-    count = out.shape[axis]
-    wanted: Iterable[int] = range(count)[region[axis]]
-    if chosen is not None:
-        stored = job.region[upright.axes[axis]]
-        if not stored.start <= chosen < stored.stop:
-            raise InputError(
-                f"expected a slice from {stored.start} to {stored.stop - 1} along axis {upright.axes[axis]}, found {chosen}; "
-                "choose one inside the image"
-            )
-        wanted = [count - 1 - chosen if upright.flips[axis] else chosen]
-    others = [a for a in range(3) if a != axis]
-    return [
-        _Plane(
-            np.moveaxis(source, axis, 0)[n],
-            np.moveaxis(out, axis, 0)[n],
-            tuple(region[a] for a in others),
-            tuple(spacing[a] for a in others),
-        )
-        for n in wanted
-    ]
-
-
-def _position(orientation: Orientation, axis: int) -> int:
-    if axis not in (0, 1, 2):
-        raise InputError(f"expected an axis 0 (k), 1 (j) or 2 (i), found {axis}")
-    return orientation.axes.index(axis)
