@@ -26,7 +26,7 @@ from ultralightunet.training import Plan
 SPACING = 1.25
 """At 2 mm the finest labels of a brain have a Dice of 0.96 with themselves, once they are back at 1 mm."""
 
-SIZES = ((112, 128, 112), (112, 128, 112), (160, 192, 160))
+SIZES = ((128, 128, 128), (128, 128, 128), (160, 192, 160))
 """Voxels (k, j, i) of a sample, in turn: a brain, and now and then a whole head with the air around it, as users give it."""
 
 TARGET_OF_CLASS = torch.tensor([0] + [1] * 15 + [2])
@@ -63,7 +63,7 @@ def exported(options: argparse.Namespace, validation: HeadSynthesizer) -> Model:
             LabelClass(2, "cerebrospinal fluid", (80, 160, 220), "65216001"),
         ),
         spacing=(SPACING,) * 3,
-        window=SIZES[-1],
+        window=SIZES[0],
         whole=9.0,
         keep_largest=((1, 2),),
         licence="Apache-2.0",
