@@ -107,7 +107,7 @@ def main() -> None:
             loss=dice_cross_entropy,
             plan=Plan(steps=options.steps, batch_size=1, learning_rate=2e-3, every=200),
             validate=validator(validation, 8, GROUPS),
-            samples=f"images of {' or '.join('x'.join(map(str, size)) for size in sorted(set(SIZES)))} voxels of {SPACING} mm",
+            samples=f"image of {' or '.join('x'.join(map(str, size)) for size in sorted(set(SIZES)))} voxels of {SPACING} mm",
         )
     if not options.train_only:
         logging.info("%s", dict(exported(options, validation).scores))

@@ -142,7 +142,7 @@ def main() -> None:
             loss=dice_cross_entropy,
             plan=Plan(steps=options.steps, batch_size=1, learning_rate=2e-3, every=200),
             validate=lambda network: with_mean(validate(network)),
-            samples=f"windows of {'x'.join(map(str, SIZE))} voxels of {SPACING} mm",
+            samples=f"window of {'x'.join(map(str, SIZE))} voxels of {SPACING} mm",
         )
     if not options.train_only:
         logging.info("%s", dict(exported(options, validation).scores))
