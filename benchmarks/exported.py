@@ -37,7 +37,7 @@ Logits = Callable[[np.ndarray], np.ndarray]
 
 def bundle_rows(model: Model, folder: Path) -> list[tuple[object, ...]]:
     """A line for each sample head: voxels, and how many get another label under MONAI."""
-    from monai.bundle import ConfigWorkflow
+    from monai.bundle import run
 
     bundle = export_model(model, folder / "bundle", format="monai-bundle")
     rows = []
@@ -48,18 +48,13 @@ def bundle_rows(model: Model, folder: Path) -> list[tuple[object, ...]]:
         image = images / "head.nii.gz"
         sitk.WriteImage(sitk.Cast(sitk.ReadImage(str(ROOT / "sample_data" / name)), sitk.sitkFloat32), str(image))
         configs = bundle / "configs"
-        workflow = ConfigWorkflow(
+        run(
             config_file=str(configs / "inference.json"),
             meta_file=str(configs / "metadata.json"),
-            logging_file=False,
-            workflow_type="infer",
             bundle_root=str(bundle),
             dataset_dir=str(images),
             output_dir=str(out),
         )
-        workflow.initialize()
-        workflow.run()
-        workflow.finalize()
         (written,) = out.iterdir()
         expected = ulu.segment(image, model).labels
         rows.append((name.split(".")[0], f"{expected.size:,}", int((read_labels(written).labels != expected).sum())))

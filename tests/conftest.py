@@ -35,6 +35,17 @@ def shared(root: Path) -> Path:
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread, so that sums have one order, and the machine's other work is not disturbed."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def script(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
     """Imports a file of `training/` as the recipes themselves do, and forgets it afterwards."""
     monkeypatch.syspath_prepend(str(root / "training"))

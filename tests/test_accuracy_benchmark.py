@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +17,8 @@ from ultralightunet.architecture import Architecture
 from ultralightunet.losses import dice_cross_entropy
 from ultralightunet.models import LabelClass, Model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SETTINGS = {"variant": "T", "cases": 2, "input": (1, 32, 32, 32)}
 
 
@@ -24,14 +26,6 @@ SETTINGS = {"variant": "T", "cases": 2, "input": (1, 32, 32, 32)}
 def accuracy(root: Path, script: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(root / "benchmarks"))
     return script("accuracy")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def sample(number: int) -> tuple[Tensor, Tensor]:

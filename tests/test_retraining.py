@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from tests.small_models import small_model
@@ -33,16 +32,10 @@ from ultralightunet.retraining.learning import Method
 from ultralightunet.retraining.sampling import Mixture
 from ultralightunet.retraining.scoring import Labeller, scores_against
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FAST = Method(learning_rate=3e-3, mixture=Mixture(rehearsal=0.25, familiar=0.0), share=1.0, batch_size=4, average=0.9)
 GENTLE = Method(learning_rate=1e-6)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def asked(steps: int, method: Method = FAST, **options: Any) -> Retraining:

@@ -18,14 +18,7 @@ from ultralightunet.events import Epoch, finish
 from ultralightunet.losses import dice_cross_entropy
 from ultralightunet.training import Plan, Sample, fit
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """So that sums have one order, and the machine's other work is not disturbed."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def square(number: int, size: int = 32) -> Sample:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +25,8 @@ from ultralightunet.session import Request, label_with
 from ultralightunet.training import Plan
 from ultralightunet.volume import Volume
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CHANGES = {
     "turn": 3.0,
     "scale": (0.5, 2.0),
@@ -42,14 +43,6 @@ CHANGES = {
     "compression_chance": 1.0,
 }
 """Each change alone, as strong as it gets."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

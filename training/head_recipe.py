@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from head_maps import load_head_maps
 from recipe import ROOT
-from synthesis import HeadSynthesizer, load_head_maps
+from synthesis import HeadSynthesizer
 from torch import Tensor, nn
 from validation import Label
 

@@ -141,9 +141,8 @@ def exported(options: argparse.Namespace, validation: list[Path]) -> Model:
         measure=lambda model: measured(model, validation),
         licence_file="decathlon-cc-by-sa-4.0.txt",
         metadata={
-            "data_source": "Medical Segmentation Decathlon, Task04 Hippocampus (CC BY-SA 4.0): 176 cases trained, 44 validated. Both "
-            "sides of one person are two cases there, and it does not say which, so a validation case may be the other side of a "
-            "training case",
+            "data_source": "Medical Segmentation Decathlon, Task04 Hippocampus (CC BY-SA 4.0): 176 cases trained, 44 validated. It "
+            "does not say which cases are of one person, so a validation case may be the other side of a training case",
             "known_failures": [
                 "A whole head given without a box: the model has seen nothing but crops, and labels other structures too.",
             ],

@@ -7,19 +7,12 @@ images cannot lean on one contrast.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
-import nibabel as nib
-import numpy as np
 import torch
 import torch.nn.functional as F
+from head_maps import EXTRACEREBRAL, HeadMaps
 from torch import Tensor
-
-EXTRACEREBRAL = 500
-"""Label values from here on are tissues outside the brain."""
 
 T1_MEANS = {
     "cerebral white matter": 0.80,
@@ -43,47 +36,6 @@ T1_MEANS = {
 
 T1_MEANS_OUTSIDE = {502: 0.5, 506: 0.2, 507: 0.7, 508: 0.6, 509: 0.45, 511: 0.5, 512: 0.65, 514: 0.3, 515: 0.22, 516: 0.3, 530: 0.6}
 """The same for the values from `EXTRACEREBRAL` on, judged by where they lie (507 fat and muscle, 511 skin, 515 skull, ...)."""
-
-
-@dataclass(frozen=True)
-class HeadMaps:
-    """Label maps whose values are replaced by tissue numbers, 0 being outside the head.
-
-    Attributes:
-        maps: uint8 arrays (k, j, i), RAS, one per head.
-        spacing: voxel size in mm, isotropic.
-        tissue_class: class of each tissue number, (number of tissues,).
-        tissue_value: label value of each tissue number.
-        class_names: name of each class, background first.
-    """
-
-    maps: tuple[Tensor, ...]
-    spacing: float
-    tissue_class: Tensor
-    tissue_value: Tensor
-    class_names: tuple[str, ...]
-
-
-def load_head_maps(folder: Path, heads: range) -> HeadMaps:
-    """Read `head_NN.nii.gz` for each number in `heads`, and `labels.json` beside them. Left and right share a tissue number."""
-    table = json.loads((folder / "labels.json").read_text())
-    merged: dict[tuple[int, str], int] = {}
-    lookup = np.zeros(1024, np.uint8)
-    values, classes = [], []
-    for entry in sorted(table["labels"], key=lambda e: e["value"]):
-        side_free = entry["name"].removeprefix("left ").removeprefix("right ")
-        key = (entry["class"], side_free if entry["value"] < EXTRACEREBRAL else str(entry["value"]))
-        if key not in merged:
-            merged[key] = len(values)
-            values.append(entry["value"])
-            classes.append(entry["class"])
-        lookup[entry["value"]] = merged[key]
-    maps, spacing = [], 1.0
-    for number in heads:
-        image = nib.load(folder / f"head_{number:02d}.nii.gz")
-        spacing = float(image.header.get_zooms()[0])
-        maps.append(torch.from_numpy(lookup[np.asarray(image.dataobj)].transpose(2, 1, 0).copy()))
-    return HeadMaps(tuple(maps), spacing, torch.tensor(classes), torch.tensor(values), tuple(table["classes"]))
 
 
 class HeadSynthesizer:
