@@ -229,7 +229,13 @@ def main() -> None:
     rows: dict[str, list[tuple[object, ...]]] = {task.name: [] for task in tasks}
     for task in tasks:
         del task.cases[2 if options.quick else len(task.cases) :]
-        settings = {"variant": options.variant, "threads": options.threads, "cases": len(task.cases), "input": task.input}
+        settings = {
+            "variant": options.variant,
+            "threads": options.threads,
+            "cases": len(task.cases),
+            "input": task.input,
+            "spacing": task.model.spacing,
+        }
         for name in (OURS, *task.peers):
             if options.networks and name not in options.networks:
                 continue

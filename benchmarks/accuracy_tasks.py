@@ -71,7 +71,8 @@ class Task:
 
 def hippocampus_task(data: Path, variant: str) -> Task:
     """The recipe's small crops, and windows of that size."""
-    model = replace(hippocampus.model_facts(data, variant), window=hippocampus.EARLY_SIZE, whole=0.0)
+    facts = hippocampus.model_facts(data, variant)
+    model = replace(facts, spacing=(hippocampus.EARLY_SPACING,) * 3, window=hippocampus.EARLY_SIZE, whole=0.0)
     training, validation = hippocampus.split(data / "hippocampus")
     sampler = hippocampus.Sampler([hippocampus.load(path, model) for path in training], early=sys.maxsize)
     size = (1, *hippocampus.EARLY_SIZE)

@@ -28,9 +28,9 @@ from ultralightunet.networks import UltraLightUNet
 from ultralightunet.training import Plan
 from ultralightunet.transforms import Orientation, normalize
 
-SPACING = 0.6
+SPACING, EARLY_SPACING = 0.6, 0.75
 SIZE, EARLY_SIZE = (64, 64, 64), (32, 64, 32)
-"""Voxels (k, j, i) of a crop. The early ones hold little but the structure, and teach it at a quarter of the cost."""
+"""mm, and voxels (k, j, i), of a crop. The early ones hold little but the structure, and teach it at a quarter of the cost."""
 
 EARLY_SHARE = 0.85
 """Of the steps."""
@@ -90,7 +90,8 @@ class Sampler:
 
     def __init__(self, cases: list[Case], *, early: int) -> None:
         self.cases, self.early = cases, early
-        self.small, self.large = (Augmentation(size=size, spacing=SPACING, classes=3) for size in (EARLY_SIZE, SIZE))
+        self.small = Augmentation(size=EARLY_SIZE, spacing=EARLY_SPACING, classes=3)
+        self.large = Augmentation(size=SIZE, spacing=SPACING, classes=3)
 
     def __call__(self, number: int) -> tuple[Tensor, Tensor]:
         rng = torch.Generator().manual_seed(number)
@@ -162,7 +163,7 @@ def main() -> None:
     if not options.export_only:
         torch.manual_seed(0)
         model = model_facts(options.export, options.variant)
-        sizes = ["x".join(map(str, size)) for size in (EARLY_SIZE, SIZE)]
+        sizes = [f"{'x'.join(map(str, size))} voxels of {mm} mm" for size, mm in ((EARLY_SIZE, EARLY_SPACING), (SIZE, SPACING))]
         crops = ", then ".join(sizes if early_steps(options) else sizes[1:])
 
         def validate(network: nn.Module) -> dict[str, float]:
@@ -176,7 +177,7 @@ def main() -> None:
             loss=dice_cross_entropy,
             plan=Plan(steps=options.steps, batch_size=BATCH, learning_rate=2e-3, every=250),
             validate=validate,
-            samples=f"crops of {crops} voxels of {SPACING} mm",
+            samples=f"crops of {crops}",
         )
     if not options.train_only:
         logging.info("%s", dict(exported(options, validation).scores))

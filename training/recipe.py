@@ -14,8 +14,10 @@ import torch
 from fused import fuse
 from memory import keep_freed_memory
 from torch import Tensor, nn
+from widening import twice_as_wide
 
 from ultralightunet.models import read_model
+from ultralightunet.networks import UltraLightUNet
 from ultralightunet.training import Plan, Sample, fit
 
 mpl.use("Agg")
@@ -38,7 +40,9 @@ def arguments(description: str, *, name: str, steps: int, variant: str) -> argpa
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--variant", default=variant, help="width of the network")
     parser.add_argument("--learning-rate", type=float, help="at its peak, in place of the recipe's own")
-    parser.add_argument("--init", type=Path, help="a model folder whose weights to start from, where name and shape agree")
+    parser.add_argument(
+        "--init", type=Path, help="a model folder whose weights to start from, where name and shape agree; one half as wide is widened"
+    )
     parser.add_argument("--export", type=Path, default=ROOT / "ultralightunet" / "shipped" / name, help="the model folder")
     parser.add_argument("--train-only", action="store_true", help="write no model folder, on a machine without OpenVINO say")
     parser.add_argument("--export-only", action="store_true", help="write the model folder from the last checkpoint, as it is")
@@ -48,7 +52,7 @@ def arguments(description: str, *, name: str, steps: int, variant: str) -> argpa
 def train(
     options: argparse.Namespace,
     *,
-    network: nn.Module,
+    network: UltraLightUNet,
     sample: Callable[[int], Sample],
     loss: Callable[[Tensor, Tensor], Tensor],
     plan: Plan,
@@ -60,8 +64,7 @@ def train(
     `samples` says what a batch is of, for `history`.
     """
     torch.set_num_threads(options.threads)
-    if options.init:
-        start_from(network, options.init)
+    start = start_from(network, options.init) if options.init else ""
     if options.learning_rate:
         plan = replace(plan, learning_rate=options.learning_rate)
     keep_freed_memory()
@@ -73,7 +76,7 @@ def train(
     origin = options.output / ORIGIN
     # A training that goes on began where it began, whatever is said now.
     if not checkpoint.exists() or not origin.exists():
-        origin.write_text(json.dumps({"samples": samples, "start": described(options.init) if options.init else ""}), encoding="utf-8")
+        origin.write_text(json.dumps({"samples": samples, "start": start}), encoding="utf-8")
     work = fit(network, sample, loss, plan, checkpoint=checkpoint, validate=validate, device=options.device, workers=options.workers)
     for event in work:
         scores = {name: round(value, 4) for name, value in event.scores.items()}
@@ -83,21 +86,23 @@ def train(
         draw_curve(log, options.output / "curve.png")
 
 
-def start_from(network: nn.Module, folder: Path) -> None:
-    """Give `network` the weights of a model folder; those of another shape (a head for other classes) stay as they are."""
-    own = network.state_dict()
-    given = {name: torch.from_numpy(value).float() for name, value in read_model(folder).weights().items()}
+def start_from(network: UltraLightUNet, folder: Path) -> str:
+    """Give `network` the weights of a model folder; those of another shape (a head for other classes) stay as they are.
+
+    A model that is half as wide is widened first (see `widening.py`). Returns what the network now starts from.
+    """
+    own, model = network.state_dict(), read_model(folder)
+    given = {name: torch.from_numpy(value).float() for name, value in model.weights().items()}
+    widened = [2 * width for width in model.architecture.channels] == list(network.architecture.channels)
+    if widened:
+        given = twice_as_wide(given, model.architecture)
     fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
     if not fitting:
         raise SystemExit(f"expected a model with weights like those of this network, found none in {folder}; choose another for --init")
     logging.info("%d of %d weights start from %s", len(fitting), len(own), folder)
     network.load_state_dict({**own, **fitting})
-
-
-def described(folder: Path) -> str:
-    """A model, and how it came to be."""
-    model = read_model(folder)
-    return f"{model.name} {model.version} ({model.metadata.get('changelog', {}).get(model.version, 'made otherwise')})"
+    history = model.metadata.get("changelog", {}).get(model.version, "made otherwise")
+    return f"{model.name} {model.version}{', made twice as wide' if widened else ''} ({history})"
 
 
 def trained_steps(output: Path) -> int:

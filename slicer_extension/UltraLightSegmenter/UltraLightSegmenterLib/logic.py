@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 from slicer.util import VTKObservationMixin
 
+from .exchange import Exchange, delete, deleting
 from .parameters import UltraLightSegmenterParameterNode
 from .pictures import Picture
 from .problem import Problem
@@ -75,11 +74,9 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
         VTKObservationMixin.__init__(self)
         self.worker = worker
         self.trainer = trainer
-        self._folder = folder
-        self._exchange: tempfile.TemporaryDirectory[str] | None = None
+        self._exchange = Exchange(folder)
         self._run: _Run | None = None
         self._training = 0
-        self._count = 0
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self._on_removal)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._on_close)
 
@@ -114,9 +111,7 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
         self._training = 0
         self.worker.stop()
         self.trainer.stop()
-        if self._exchange is not None:
-            self._exchange.cleanup()
-            self._exchange = None
+        self._exchange.close()
 
     # ---- segmenting
 
@@ -139,9 +134,9 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
             raise Problem("Expected to segment one volume at a time, found one under way; wait for it or cancel it")
         picture = Picture.of(volume)
         arguments = {**scope(picture), **options}
-        image, labels = self._path("image"), self._path("labels")
+        image, labels = self._exchange.path("image"), self._exchange.path("labels")
         files = [image, labels]
-        self._write(image, picture.array)
+        self._exchange.write(image, picture.array)
         try:
             number = self.worker.ask(
                 Listener(self._segmented, self._failed, listener.progress),
@@ -154,7 +149,7 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
                 **arguments,
             )
         except Problem:
-            _delete(files)
+            delete(files)
             raise
         self._run = _Run(number, volume, picture.shape, files, listener)
 
@@ -182,12 +177,12 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
         else:
             run.listener.done({**answer, "node": node, "is_empty": not labels.any()})
         finally:
-            _delete(run.files)
+            delete(run.files)
 
     def _failed(self, sentence: str) -> None:
         run = self._end_run()
         if run is not None:
-            _delete(run.files)
+            delete(run.files)
             run.listener.failed(sentence)
 
     def _end_run(self) -> _Run | None:
@@ -254,11 +249,11 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
             arrays["prediction"] = prediction
         if isinstance(checked, np.ndarray):
             arrays["checked"] = checked
-        files = {name: self._path(name) for name in arrays}
+        files = {name: self._exchange.path(name) for name in arrays}
         for name, path in files.items():
-            self._write(path, arrays[name])
+            self._exchange.write(path, arrays[name])
         self.worker.ask(
-            _cleaning_up(listener, list(files.values())),
+            deleting(list(files.values()), listener),
             do="save",
             **{"prediction": None, "checked": checked, **{name: str(path) for name, path in files.items()}},
             store=correction.store,
@@ -309,47 +304,3 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
     def stop_retraining(self) -> None:
         """End it; nothing of it is kept."""
         self.trainer.cancel(self._training)
-
-    # ---- files
-
-    def _path(self, name: str) -> Path:
-        """A new file in the folder through which arrays travel."""
-        if self._exchange is None:
-            try:
-                self._exchange = tempfile.TemporaryDirectory(prefix="ultralight-", dir=self._folder)
-            except OSError as error:
-                raise Problem(
-                    f"Expected a folder for temporary files, found an obstacle: {error}; free space or change it in Slicer's settings"
-                ) from error
-        self._count += 1
-        return Path(self._exchange.name) / f"{name}-{self._count}.npy"
-
-    def _write(self, path: Path, array: Any) -> None:
-        try:
-            np.save(path, array)
-        except OSError as error:
-            _delete([path])
-            reason = error.strerror or str(error)
-            raise Problem(
-                f"Expected to hand over the {path.stem.partition('-')[0]} in {path.parent}, found an obstacle: {reason}; "
-                "free space there and try again"
-            ) from error
-
-
-def _cleaning_up(listener: Listener, files: Sequence[Path]) -> Listener:
-    def done(facts: Facts) -> None:
-        _delete(files)
-        listener.done(facts)
-
-    def failed(sentence: str) -> None:
-        _delete(files)
-        listener.failed(sentence)
-
-    return Listener(done, failed, listener.progress)
-
-
-def _delete(files: Sequence[Path]) -> None:
-    for path in files:
-        # The process may still hold it on Windows; the whole folder goes when the module is closed.
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
