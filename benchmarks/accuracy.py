@@ -114,6 +114,11 @@ def scores(task: Task, network: nn.Module, cases: Sequence[Path]) -> tuple[np.nd
     return np.array(found), seconds / len(cases)
 
 
+def search_steps(steps: int) -> int:
+    """How long each rate is tried where the equal steps are so many."""
+    return max(1, round(SEARCH * steps))
+
+
 def chosen_rate(task: Task, name: str, steps: int, folder: Path, settings: dict[str, Any]) -> float:
     """The best of `RATES` by the even validation cases, and by the training loss where none has learnt to mark anything yet.
 
@@ -195,7 +200,9 @@ def text_of(task_rows: dict[str, list[tuple[object, ...]]], tasks: Sequence[Task
     """The section of the results: one table for each task, and the quoted rows."""
     parts = [
         f"Same loop, data and augmentation; width {options.variant} of UltraLightUNet; {options.steps} equal steps, or {options.seconds:g} "
-        f"seconds of the processor; one seed. Short budgets: they say who learns quickly, not who is best in the end."
+        f"seconds of the processor; one seed. Short budgets: they say who learns quickly, not who is best in the end. The rate is "
+        f"the best of {', '.join(f'{rate:g}' for rate in RATES)} after {search_steps(options.steps)} steps each; a network that has found "
+        "nothing by then shows little of which suits it."
     ]
     head = ("network", "M parameters", "G operations", "equal", "rate", "steps", "Dice", "95 % interval", "CPU s per case")
     for task in tasks:
@@ -241,7 +248,7 @@ def main() -> None:
                 continue
             folder = options.output / task.name.replace(" ", "-") / name
             folder.mkdir(parents=True, exist_ok=True)
-            rate = chosen_rate(task, name, max(1, round(SEARCH * options.steps)), folder, settings)
+            rate = chosen_rate(task, name, search_steps(options.steps), folder, settings)
             rows[task.name] += [row(name, budget.name, compared(task, name, budget, rate, folder, settings)) for budget in budgets]
     text = text_of(rows, tasks, options)
     print(text)

@@ -334,7 +334,7 @@ def test_one_command_trains_goes_on_and_writes_a_model(script, shared: Path, tmp
     assert grouped["steps"] == 2
     assert next(iter(model.scores.values()))["pictures"] == 2
     history = model.metadata["changelog"]["0.1.0"]
-    assert history.startswith("3 steps of 8 pictures at 0.5, 0.625, 0.75, then 0.75, 1.0, 1.25 times 352x352 at a learning rate of 0.001")
+    assert history.startswith("3 steps of 8 pictures at 0.5, 0.625, 0.75, then 0.75, 1.0, 1.25 times 256x256 at a learning rate of 0.001")
     assert "from the weights" not in history
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 3]

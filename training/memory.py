@@ -6,10 +6,13 @@ import ctypes
 import ctypes.util
 import sys
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
-"""Settings of glibc's allocator, as its `malloc.h` numbers them."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -3, -4, -8
+"""Settings of glibc's allocator, as its `malloc.h` numbers them. Threads with heaps of their own hand them back whatever the rest says."""
 
-_KEPT = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1}
+_NEVER = -1
+"""As a threshold: larger than any size."""
+
+_KEPT = {_MMAP_MAX: 0, _TRIM_THRESHOLD: _NEVER, _ARENA_MAX: 1}
 
 _USUAL = {_MMAP_MAX: 65536, _MMAP_THRESHOLD: 2**25, _TRIM_THRESHOLD: 2**26}
 """What glibc arrives at by itself once it has seen large tensors."""

@@ -35,7 +35,7 @@ from ultralightunet.training import Plan
 BATCH = 8
 SCALES = (0.75, 1.0, 1.25)
 EARLY_SCALES, EARLY_SHARE = (0.5, 0.625, 0.75), 0.6
-"""Of the first part of the steps, and how large that part is."""
+"""Of the first part of the steps, and how large that part is; a network that starts from a trained one sees no such small pictures."""
 
 ROUNDS = 200
 
@@ -118,7 +118,8 @@ def fit_task(options: argparse.Namespace, task: Task) -> None:
 
     pictures = [load(path, channels=task.channels) for path in task.training]
     size = "x".join(map(str, task.model.size or ()))
-    early, late = (", ".join(map(str, scales)) for scales in (EARLY_SCALES, SCALES))
+    early_scales = SCALES if options.init else EARLY_SCALES
+    scales = ", then ".join(", ".join(map(str, scales)) for scales in dict.fromkeys((early_scales, SCALES)))
     train(
         options,
         network=UltraLightUNet(**task.model.architecture.to_dict()),
@@ -128,14 +129,14 @@ def fit_task(options: argparse.Namespace, task: Task) -> None:
             task.model,
             batch_size=BATCH,
             scales=SCALES,
-            early_scales=EARLY_SCALES,
+            early_scales=early_scales,
             early_batches=round(EARLY_SHARE * options.steps),
             early_augment=task.early_augment,
         ),
         loss=boundary_weighted_bce_iou,
         plan=Plan(steps=options.steps, batch_size=BATCH, learning_rate=1e-3, clip=0.5, every=250),
         validate=validate,
-        samples=f"pictures at {early}, then {late} times {size}",
+        samples=f"pictures at {scales} times {size}",
     )
 
 
