@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -73,3 +74,10 @@ def test_plain_scores_are_those_of_the_labels(synthesis: ModuleType, script: Cal
 
     assert recipe.plain_scores(label, heads, 2, groups) == {"grey and white": 1.0, "fluid": 0.0}
     assert seen == [(30, 33, 36)] * 2
+
+
+def test_other_contrasts_come_later_and_at_once_to_a_network_that_knows_heads(script: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    recipe = script("head_recipe")
+    begun, gone_on = recipe.t1_share_of(None), recipe.t1_share_of(tmp_path)
+    assert [begun(number) for number in (0, 300, 2500, 9000)] == [1, 1, 0.5, 0.5]
+    assert [gone_on(number) for number in (0, 300, 9000)] == [0.5, 0.5, 0.5]

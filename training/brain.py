@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from export import export
-from head_recipe import colin27_scores, plain_scores, synthesizers, synthetic_scores, validator
+from head_recipe import colin27_scores, plain_scores, synthesizers, synthetic_scores, t1_share_of, validator
 from recipe import CHECKPOINT, arguments, history, train
 from synthesis import HeadSynthesizer
 from validation import model_labels
@@ -23,8 +23,10 @@ from ultralightunet.models import LabelClass, Model
 from ultralightunet.networks import UltraLightUNet
 from ultralightunet.training import Plan
 
-SPACING = 1.25
-"""The finest features have half this resolution, and the folds of the cortex are a few millimetres wide."""
+SPACING, TRAINING_SPACING = 1.15, 1.25
+"""mm. The finest features have half this resolution, and the folds of the cortex are a few millimetres wide. A trained network finds their
+border better at the finer one: 0.960 for the brain on plain validation images in place of 0.954, in the same time; at 1 mm heads with
+thick slices suffer."""
 
 SIZES = ((128, 128, 128), (128, 128, 128), (160, 192, 160))
 """Voxels (k, j, i) of a sample, in turn: a brain, and now and then a whole head with the air around it, as users give it."""
@@ -96,7 +98,12 @@ def exported(options: argparse.Namespace, validation: HeadSynthesizer) -> Model:
 def main() -> None:
     parser = arguments(__doc__, name="brain", steps=4000, variant="S")
     options = parser.parse_args()
-    several = {size: synthesizers(options.data, size=size, spacing=SPACING, target_of_class=TARGET_OF_CLASS) for size in sorted(set(SIZES))}
+    several = {
+        size: synthesizers(
+            options.data, size=size, spacing=TRAINING_SPACING, share=t1_share_of(options.init), target_of_class=TARGET_OF_CLASS
+        )
+        for size in sorted(set(SIZES))
+    }
     validation = several[SIZES[-1]][1]
     if not options.export_only:
         torch.manual_seed(0)
@@ -107,7 +114,7 @@ def main() -> None:
             loss=dice_cross_entropy,
             plan=Plan(steps=options.steps, batch_size=1, learning_rate=2e-3, every=200),
             validate=validator(validation, 8, GROUPS),
-            samples=f"image of {' or '.join('x'.join(map(str, size)) for size in sorted(set(SIZES)))} voxels of {SPACING} mm",
+            samples=f"image of {' or '.join('x'.join(map(str, size)) for size in sorted(set(SIZES)))} voxels of {TRAINING_SPACING} mm",
         )
     if not options.train_only:
         logging.info("%s", dict(exported(options, validation).scores))

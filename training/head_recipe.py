@@ -31,6 +31,11 @@ def t1_share(number: int) -> float:
     return 1 - 0.5 * min(1.0, max(0.0, (number - 300) / 2200))
 
 
+def t1_share_of(start: Path | None) -> Callable[[int], float]:
+    """`t1_share`; a network that starts from the weights in `start` is past that: with few other contrasts it would forget them."""
+    return (lambda _: t1_share(2500)) if start else t1_share
+
+
 def synthesizers(
     data: Path,
     *,

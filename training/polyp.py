@@ -115,8 +115,8 @@ def task(folder: Path, variant: str, split: tuple[list[Path], list[Path]]) -> Ta
             "Frames of one video are on both sides of that split, and of its test split, so scores on it flatter; the score on videos that "
             "were not trained on says more about a new patient",
             "known_failures": [
-                "Experimental: below the published Dice of 0.935. It has seen every frame as often as the published network did (200 rounds), "
-                "but each time at one size in place of three.",
+                "Experimental: below the published Dice of 0.935. It has seen every frame as often as the published network did (200 "
+                "rounds), but each time at one size in place of three.",
                 "Frames without a polyp were never seen: something is often marked in them.",
                 "Flat polyps of the colour of the mucosa, and polyps behind stool, bubbles or glare, are missed or cut short.",
                 "Frames of 384x288 from one hospital's endoscopes; other makers' colours and overlays were not seen.",
