@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from export import export
-from head_recipe import colin27_scores, plain_scores, synthesizers, synthetic_scores, t1_share_of, validator
+from head_recipe import colin27_scores, plain_scores, synthesizers, synthetic_scores, validator
 from recipe import CHECKPOINT, arguments, history, train
 from synthesis import HeadSynthesizer
 from validation import model_labels
@@ -99,9 +99,7 @@ def main() -> None:
     parser = arguments(__doc__, name="brain", steps=4000, variant="S")
     options = parser.parse_args()
     several = {
-        size: synthesizers(
-            options.data, size=size, spacing=TRAINING_SPACING, share=t1_share_of(options.init), target_of_class=TARGET_OF_CLASS
-        )
+        size: synthesizers(options.data, size=size, spacing=TRAINING_SPACING, start=options.init, target_of_class=TARGET_OF_CLASS)
         for size in sorted(set(SIZES))
     }
     validation = several[SIZES[-1]][1]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from export import export
-from head_recipe import colin27_scores, plain_scores, synthesizers, synthetic_scores, t1_share_of, validator
+from head_recipe import colin27_scores, plain_scores, synthesizers, synthetic_scores, validator
 from recipe import CHECKPOINT, ROOT, arguments, history, train
 from synthesis import HeadSynthesizer
 from validation import Label, model_labels
@@ -131,7 +131,7 @@ def main() -> None:
     parser = arguments(__doc__, name="brain-anatomy", steps=4000, variant="S")
     parser.add_argument("--aal", type=Path, help="the AAL atlas on Colin27's grid (aal.nii.gz of Debian's mricron-data), to compare with")
     options = parser.parse_args()
-    training, validation = synthesizers(options.data, size=SIZE, spacing=SPACING, share=t1_share_of(options.init))
+    training, validation = synthesizers(options.data, size=SIZE, spacing=SPACING, start=options.init)
     if not options.export_only:
         torch.manual_seed(0)
         validate = validator(validation, 8, {**GROUPS, **BRAIN})

@@ -41,13 +41,18 @@ def synthesizers(
     *,
     size: tuple[int, int, int],
     spacing: float,
-    share: Callable[[int], float] = t1_share,
+    start: Path | None = None,
     target_of_class: Tensor | None = None,
 ) -> tuple[HeadSynthesizer, HeadSynthesizer]:
-    """Samples to train and to validate on; every second one of the latter is T1-like."""
+    """Samples to train and to validate on; every second one of the latter is T1-like. `start`: the model that the training starts from."""
     return (
         HeadSynthesizer(
-            load_head_maps(data, TRAINING_HEADS), size=size, spacing=spacing, seed=1, t1_share=share, target_of_class=target_of_class
+            load_head_maps(data, TRAINING_HEADS),
+            size=size,
+            spacing=spacing,
+            seed=1,
+            t1_share=t1_share_of(start),
+            target_of_class=target_of_class,
         ),
         HeadSynthesizer(
             load_head_maps(data, VALIDATION_HEADS),

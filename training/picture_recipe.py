@@ -143,7 +143,7 @@ def fit_task(options: argparse.Namespace, task: Task) -> None:
 def write_scores(options: argparse.Namespace, task: Task, path: Path) -> dict[str, Any]:
     """Measure the checkpoint on the task's validation pictures, and keep the figures without keeping the model."""
     scores = measured_checkpoint(options.output / CHECKPOINT, task.model, lambda model: measured(model, task.validation))
-    found = {**scores, "steps": trained_steps(options.output)}
+    found = {**scores, "steps": trained_steps(options.output), "size": "x".join(map(str, task.model.size or ()))}
     path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return found
 

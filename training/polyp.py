@@ -21,7 +21,7 @@ from ultralightunet.architecture import VARIANTS, Architecture
 from ultralightunet.models import Intensity, LabelClass, Model
 
 SIZE = (256, 256)
-"""Published: 352x352. On the validation frames a network that was trained at several sizes had a Dice of 0.906 at 256 and 0.898 at 352."""
+"""Published: 352x352. On the validation frames a network that was trained at several sizes had a Dice of 0.907 at 256 and 0.898 at 352."""
 
 PICTURES = 489
 
