@@ -143,11 +143,14 @@ def test_damaged_files_are_named_in_one_sentence(tmp_path: Path, damage: str, su
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("encoding", ["raw", "gzip"])
-def test_a_header_that_claims_more_than_its_file_can_hold_asks_for_no_memory(tmp_path: Path, encoding: str) -> None:
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [("raw", "128000000000 bytes of voxels, found 5"), ("gzip", r"at most 1 GB .* claims 119.2 GB .*5 bytes")],
+)
+def test_a_header_that_claims_more_than_its_file_can_hold_asks_for_no_memory(tmp_path: Path, encoding: str, said: str) -> None:
     path = tmp_path / "huge.nrrd"
     path.write_text(f"NRRD0004\ntype: uint16\ndimension: 3\nsizes: 4000 4000 4000\nendian: little\nencoding: {encoding}\n\nshort")
-    with pytest.raises(InputError, match="expected 128000000000 bytes of voxels, found 5"):
+    with pytest.raises(InputError, match=said):
         read_image(path)
 
 

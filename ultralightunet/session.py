@@ -91,6 +91,7 @@ def label_with(engine: Engine, image: Volume, request: Request) -> Generator[Pro
         "step": request.step,
         "box": [list(r) for r in request.box] if request.box else None,
         "voxel_size_assumed": bool(model.spacing and not image.has_spacing),
+        "notes": list(image.notes),
         "seconds": {name: round(value, 4) for name, value in watch.seconds.items()},
     }
     return Segmentation(labels, image.affine, model.classes, image.has_spacing, image.source, model.id, facts)

@@ -45,6 +45,7 @@ class Volume:
         has_spacing: False where the format does not say how large a voxel is (PNG, JPEG); volumes are then counted in
             voxels, and a model that needs millimetres takes 1 mm.
         source: where it came from.
+        notes: what a person should know who works with it, one sentence each, such as a header that contradicts itself.
 
     Raises:
         InputError: for a shape or affine that no image has.
@@ -55,6 +56,7 @@ class Volume:
     channels: int = 1
     has_spacing: bool = True
     source: Source = field(default_factory=Source)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "affine", checked_affine(self.affine))

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..events import finish
 from ..io import read_image, read_labels
 from ..models import LabelClass, images_seen, load_model
+from .memory import add_max_memory
 from .progress import ProgressBar, ProgressLines, write_json
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def add_to(commands: Any) -> None:
     add.add_argument("--volume-index", type=int, metavar="N", help="which volume of a time series, counted from 0")
     add.add_argument("--series", metavar="UID", help="which series of a DICOM folder that holds several")
     add.add_argument("--nan-fill", type=float, metavar="V", help="replace NaN and infinite voxels by this value")
+    add_max_memory(add)
     add.set_defaults(run=run_add)
     show = actions.add_parser("list", help="show what is in a store")
     show.add_argument("store", type=Path, metavar="STORE")

@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import InputError
 from ..io import SUPPORTED_SUFFIXES, base_name, read_labels
 from ..metrics import Agreement, compare
+from .memory import add_max_memory
 from .progress import write_json
 
 
@@ -26,6 +27,7 @@ def add_to(commands: Any) -> None:
     command.add_argument("prediction", type=Path, metavar="PREDICTION", help="a label file or a folder of them")
     command.add_argument("reference", type=Path, metavar="REFERENCE", help="a label file or a folder of them")
     command.add_argument("--tolerance", type=_tolerance, default=1.0, metavar="MM", help="of the surface Dice (default: 1 mm)")
+    add_max_memory(command)
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     command.set_defaults(run=run)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..events import finish
 from ..models import LabelClass
+from .memory import add_max_memory
 from .progress import ProgressLines, TrainingBar, write_json
 
 
@@ -46,6 +47,7 @@ def add_to(commands: Any) -> None:
         metavar="IMAGE|DIR",
         help="images without labels of the kind that the model is for: they keep its old skill, and show whether it was kept",
     )
+    add_max_memory(command)
     command.add_argument("--json", action="store_true", help="progress and result as one JSON object a line")
     command.set_defaults(run=run)
 

@@ -16,6 +16,7 @@ from ..io import WRITABLE_SUFFIXES, output_paths, read_image
 from ..models import Model, load_model
 from ..session import Box, Request, Session
 from ..volume import Segmentation, Volume
+from .memory import add_max_memory
 from .progress import ProgressBar, ProgressLines, write_json
 
 _AXES = {"i": 2, "j": 1, "k": 0, "0": 2, "1": 1, "2": 0}
@@ -45,6 +46,7 @@ def add_to(commands: Any) -> None:
         "--step", type=float, default=0.5, metavar="S", help="distance of sliding windows as a share of them (default: 0.5)"
     )
     command.add_argument("--profile", action="store_true", help="print where the time went")
+    add_max_memory(command)
     command.add_argument("--json", action="store_true", help="progress and results as one JSON object a line")
     command.set_defaults(run=run)
 
@@ -130,6 +132,8 @@ def _report(path: Path, saved: Path, segmentation: Segmentation, seconds: dict[s
         sys.stdout.write(f"    {number} {names.get(number, '')}: {amount}\n")
     if segmentation.facts["voxel_size_assumed"]:
         sys.stderr.write(f"ultralight: {path} does not say how large its voxels are; 1 mm was assumed\n")
+    for note in segmentation.facts["notes"]:
+        sys.stderr.write(f"ultralight: {path}: {note}\n")
     if options.profile:
         for stage, value in seconds.items():
             sys.stdout.write(f"    {value:8.3f} s  {stage}\n")

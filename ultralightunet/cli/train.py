@@ -13,6 +13,7 @@ from ..architecture import VARIANTS
 from ..engines import DEVICES
 from ..errors import InputError
 from ..events import finish
+from .memory import add_max_memory
 from .progress import ProgressLines, TrainingBar, write_json
 from .retrain import interrupted
 
@@ -53,6 +54,7 @@ def add_to(commands: Any) -> None:
     command.add_argument("--modality", default="", help="e.g. MR, CT, US (default: the first channel's name)")
     command.add_argument("--licence", default="unknown", help="of the weights")
     command.add_argument("--install", action="store_true", help="also install it, so that napari and --model find it by name")
+    add_max_memory(command)
     command.add_argument("--json", action="store_true", help="progress and result as one JSON object a line")
     command.set_defaults(run=run)
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import InputError
-
-_SQUEEZE = 2000
-"""No packing in use here makes an image more than about 1400 times smaller."""
+from .limits import check_memory
 
 
 def check_claim(claimed: int, available: int, path: Path, *, packed: bool) -> None:
@@ -17,15 +15,16 @@ def check_claim(claimed: int, available: int, path: Path, *, packed: bool) -> No
         claimed: bytes of the voxels.
         available: bytes that the file has for them.
         path: of the file.
-        packed: whether they are compressed; small claims are then left to the reader.
+        packed: whether they are compressed; whether all are there shows when they are unpacked.
 
     Raises:
-        InputError: if the file is too short.
+        InputError: if the file is too short, or the voxels would take more memory than `check_memory` allows.
     """
-    if claimed > available * (_SQUEEZE if packed else 1) and not (packed and claimed < 2**30):
+    if not packed and claimed > available:
         raise InputError(
             f"expected {claimed} bytes of voxels, found {available} in {path}: it is cut off or its header damaged; copy it again"
         )
+    check_memory(claimed, available, path)
 
 
 def chosen_volume(volume_index: int | None, count: int, path: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import Segmentation, Source, Volume
+from .border import only_our_errors
 from .formats import format_of, suffix_of
 
 
@@ -33,22 +33,12 @@ def read_image(path: str | Path, *, volume_index: int | None = None, series: str
 
 
 def _read(path: Path, volume_index: int | None, series: str | None, *, as_labels: bool) -> Volume:
-    kind = format_of(path)
+    with only_our_errors(path):
+        kind = format_of(path)
     if series is not None and kind != "dicom":
         raise InputError(f"expected a DICOM folder for the series {series}, found {path}; leave out --series")
-    try:
-        with warnings.catch_warnings():
-            # What the libraries find odd in a header is checked here where it matters.
-            warnings.simplefilter("ignore")
-            return _read_as(kind, path, volume_index, series, as_labels=as_labels)
-    except InputError as error:
-        if str(path) in str(error):
-            raise
-        raise InputError(f"{path}: {error}") from error
-    except MemoryError as error:
-        raise InputError(
-            f"expected an image that fits into memory, found a larger one or a damaged header in {path}; crop or mend it"
-        ) from error
+    with only_our_errors(path):
+        return _read_as(kind, path, volume_index, series, as_labels=as_labels)
 
 
 def _read_as(kind: str, path: Path, volume_index: int | None, series: str | None, *, as_labels: bool) -> Volume:
