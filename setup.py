@@ -114,6 +114,7 @@ EXTRAS = {
         "einops",
         # What runs an exported model: MONAI's workflows take the first two.
         "fire",
+        "hypothesis",
         "pytorch-ignite",
         "onnxruntime",
         "matplotlib",

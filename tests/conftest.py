@@ -9,8 +9,19 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
+
+# The same examples every time and everywhere, and no clock.
+settings.register_profile(
+    "seeded",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=(HealthCheck.too_slow, HealthCheck.function_scoped_fixture),
+)
+settings.load_profile("seeded")
 
 
 @pytest.fixture(scope="session")
