@@ -39,7 +39,7 @@ from memory import keep_freed_memory
 from validation import bootstrap_interval, network_labels
 
 from ultralightunet.io import read_image
-from ultralightunet.training import Plan, fit
+from ultralightunet.learning.training import Plan, fit
 
 logger = logging.getLogger("accuracy")
 

@@ -20,10 +20,10 @@ from fused import fuse
 from pictures import Sampler as PictureSampler
 from pictures import load as load_picture
 
-from ultralightunet.losses import boundary_weighted_bce_iou, dice_cross_entropy
+from ultralightunet.learning.losses import boundary_weighted_bce_iou, dice_cross_entropy
+from ultralightunet.learning.training import Sample
 from ultralightunet.models import Model
 from ultralightunet.networks import UltraLightUNet
-from ultralightunet.training import Sample
 
 OURS = "UltraLightUNet"
 NETWORKS = (OURS, *PEERS_3D)

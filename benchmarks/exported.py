@@ -25,10 +25,10 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 import ultralightunet as ulu  # noqa: E402
 from ultralightunet.engines import make_engine  # noqa: E402
+from ultralightunet.inference.transforms import Orientation, normalize, resample  # noqa: E402
 from ultralightunet.io import read_image, read_labels  # noqa: E402
 from ultralightunet.model_exports import export_model  # noqa: E402
 from ultralightunet.models import Model, list_models, load_model  # noqa: E402
-from ultralightunet.transforms import Orientation, normalize, resample  # noqa: E402
 
 HEADS = ("colin27_t1.nii.gz", "tumour_mri_1.nrrd", "tumour_mri_2.nrrd")
 

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "training"))
 from fused import fuse
 from memory import keep_freed_memory
 
-from ultralightunet.losses import boundary_weighted_bce_iou, dice_cross_entropy
+from ultralightunet.learning.losses import boundary_weighted_bce_iou, dice_cross_entropy
 from ultralightunet.networks import UltraLightUNet
 from ultralightunet.networks.blocks import MultiKernelDepthwiseConv, MultiKernelInvertedResidual, channel_shuffle
 

@@ -13,28 +13,28 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QFormLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from ultralightunet.errors import InputError, UltraLightError
-from ultralightunet.session import Request
+from ultralightunet.inference.session import Request
 from ultralightunet.volume import Segmentation
 
-from ._active_labels import ActiveLabels
-from ._class_table import ClassTable
-from ._closing import Closing
-from ._correct import KEYS as TOOL_KEYS
-from ._correct import Correct
-from ._fold import Fold
-from ._grid import LayerData
-from ._image_choice import ImageChoice
-from ._improve import Improve
-from ._layers import Picture
-from ._model_choice import ModelChoice
-from ._options import Options
-from ._recovery import Recovery
-from ._run_bar import RunBar
-from ._save import SAVE_KEY, Save
-from ._scope import ScopeChoice
-from ._stores import Stores
-from ._unsaved import Unsaved
-from ._worker import show_failure
+from .correct.class_table import ClassTable
+from .correct.correct import KEYS as TOOL_KEYS
+from .correct.correct import Correct
+from .drafts.closing import Closing
+from .drafts.recovery import Recovery
+from .drafts.unsaved import Unsaved
+from .improve.improve import Improve
+from .keep.save import SAVE_KEY, Save
+from .keep.stores import Stores
+from .layers.active_labels import ActiveLabels
+from .layers.conversion import Picture
+from .layers.grid import LayerData
+from .layers.image_choice import ImageChoice
+from .parts.fold import Fold
+from .parts.worker import show_failure
+from .segment.model_choice import ModelChoice
+from .segment.options import Options
+from .segment.run_bar import RunBar
+from .segment.scope import ScopeChoice
 
 NOTICE = "Research use only. Not a medical device: check every result before you rely on it."
 

@@ -1,4 +1,4 @@
-"""Who may import whom. Arrows point one way: napari_ultralight -> ultralightunet <- slicer_extension."""
+"""Who may import whom. Arrows point one way: napari_ultralight -> ultralightunet <- slicer_extension, and within each package downwards."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
@@ -16,6 +17,34 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
+
+FLOORS = {
+    "ultralightunet": (
+        {"__main__"},
+        {"cli", "worker"},
+        {"cohort", "new_task", "worklist"},
+        {"exports", "model_exports", "retraining"},
+        {"corrections", "editing", "learning"},
+        {"prompting"},
+        {"inference", "metrics"},
+        {"engines", "io"},
+        {"models", "volume"},
+        {"child", "networks"},
+        {"architecture", "errors", "events", "home", "stopwatch"},
+    ),
+    "napari_ultralight": (
+        {"_widget"},
+        {"improve", "worklist"},
+        {"correct", "drafts", "files", "keep", "prompt", "segment"},
+        {"layers"},
+        {"parts"},
+    ),
+}
+"""By package: its rooms, the top floor first. A room imports what lies on floors below it, never a neighbour; some are yet to come."""
+
+BACKWARDS = {("ultralightunet/volume.py", "ultralightunet.io"), ("ultralightunet/models/facts.py", "ultralightunet.models.folder")}
+"""The only imports against the arrows, made when they are needed: `Segmentation.save` writes a file, `Model.weights` reads one."""
+
 QT_BINDINGS = {"PyQt5", "PyQt6", "PySide2", "PySide6"}
 NAPARI = {"app_model", "magicgui", "napari", "napari_ultralight", "npe2", "qtpy", "superqt", "vispy"}
 SLICER = {"UltraLightSegmenter", "UltraLightSegmenterLib", "ctk", "mrml", "qt", "slicer", "vtk", "vtkmodules"}
@@ -30,10 +59,10 @@ FORBIDDEN = {
 """By folder: what no file in it may import, anywhere in the file."""
 
 MAY_IMPORT_TORCH_AT_ONCE = (
-    "ultralightunet/checkpoints.py",
+    "ultralightunet/models/checkpoints.py",
     "ultralightunet/engines/torch_engine.py",
-    "ultralightunet/augmentation.py",
-    "ultralightunet/losses.py",
+    "ultralightunet/learning/augmentation.py",
+    "ultralightunet/learning/losses.py",
     "ultralightunet/model_exports/monai_bundle.py",
     "ultralightunet/model_exports/monai_parts.py",
     "ultralightunet/model_exports/onnx_file.py",
@@ -43,8 +72,8 @@ MAY_IMPORT_TORCH_AT_ONCE = (
     "ultralightunet/retraining/learning.py",
     "ultralightunet/retraining/sampling.py",
     "ultralightunet/retraining/watching.py",
-    "ultralightunet/side_by_side.py",
-    "ultralightunet/training.py",
+    "ultralightunet/learning/side_by_side.py",
+    "ultralightunet/learning/training.py",
 )
 """The core's files that need torch for whatever they do; every other one imports it, if at all, inside a function."""
 
@@ -58,12 +87,16 @@ class Import:
         module: the dotted name.
         line: where it stands.
         at_once: whether importing the file runs it.
+        names: what it takes from the module.
+        level: how many dots a relative import begins with.
     """
 
     package: str
     module: str
     line: int
     at_once: bool
+    names: tuple[str, ...] = ()
+    level: int = 0
 
 
 def imports_of(path: Path) -> Iterator[Import]:
@@ -81,7 +114,8 @@ def _imports_in(node: ast.AST, *, at_once: bool) -> Iterator[Import]:
             yield Import(alias.name.split(".")[0], alias.name, node.lineno, at_once)
     elif isinstance(node, ast.ImportFrom):
         module = node.module or ""
-        yield Import("" if node.level else module.split(".")[0], module, node.lineno, at_once)
+        names = tuple(alias.name for alias in node.names)
+        yield Import("" if node.level else module.split(".")[0], module, node.lineno, at_once, names, node.level)
     elif isinstance(node, ast.Call) and (module := _imported_by_call(node)):
         yield Import(module.split(".")[0], module, node.lineno, at_once)
     inside = at_once and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
@@ -108,6 +142,37 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def room_of(module: str) -> str:
+    """The room that holds a module, by its dotted name; "" for a package of ours itself."""
+    return module.partition(".")[2].partition(".")[0]
+
+
+def module_of(path: Path) -> str:
+    """A file's dotted name, that of the folder for an `__init__`."""
+    return name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def arrows(package: str) -> Iterator[tuple[Path, Import, str]]:
+    """Each import of one of a package's modules by another: the file, the import, the imported module's dotted name."""
+    for path in files_in(package):
+        above = path.relative_to(ROOT).parent.parts
+        for found in imports_of(path):
+            outer = above[: len(above) + 1 - found.level] if found.level else ()
+            base = ".".join((*outer, *([found.module] if found.module else [])))
+            if base.split(".")[0] != package or (base, found.names) == (package, ("__version__",)):
+                continue
+            # `from . import run` means the file run.py, not the package around it.
+            inside = [f"{base}.{name}" for name in found.names]
+            for module in dict.fromkeys(name if is_module(name) else base for name in inside):
+                yield path, found, module
+
+
+def is_module(dotted: str) -> bool:
+    """Whether there is a file or a folder for this dotted name."""
+    path = ROOT.joinpath(*dotted.split("."))
+    return path.with_suffix(".py").is_file() or path.is_dir()
+
+
 def imported_by_a_fresh_process(*modules: str) -> set[str]:
     """Top-level packages that are loaded after importing `modules` and nothing else."""
     code = f"import sys, {', '.join(modules)}; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"
@@ -125,6 +190,45 @@ def test_a_folder_imports_nothing_that_belongs_to_another(folder: str) -> None:
         if found.package in FORBIDDEN[folder]
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_every_file_lies_in_a_room_of_a_floor(package: str) -> None:
+    known = {"", *(room for floor in FLOORS[package] for room in floor)}
+    assert [name_of(path) for path in files_in(package) if room_of(module_of(path)) not in known] == []
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_a_room_imports_only_what_lies_on_a_floor_below(package: str) -> None:
+    floor_of = {room: number for number, floor in enumerate(FLOORS[package]) for room in floor}
+    # The package's own __init__ offers what is public and stands above all floors.
+    floor_of[""] = -1
+    wrong = []
+    for path, found, module in arrows(package):
+        here, there = room_of(module_of(path)), room_of(module)
+        if here != there and floor_of[here] >= floor_of[there] and (name_of(path), module) not in BACKWARDS:
+            wrong.append(f"{name_of(path)}:{found.line} imports {module}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_no_files_import_each_other_in_a_circle_not_even_late(package: str) -> None:
+    needs: dict[str, set[str]] = {}
+    for path, _, module in arrows(package):
+        if (name_of(path), module) not in BACKWARDS:
+            needs.setdefault(module_of(path), set()).add(module)
+    circle: list[str] = []
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        circle = error.args[1]
+    assert circle == []
+
+
+def test_the_imports_against_the_arrows_are_late_and_still_needed() -> None:
+    found = {(name_of(path), module, found.at_once) for package in FLOORS for path, found, module in arrows(package)}
+    assert {(path, module, False) for path, module in BACKWARDS} <= found
+    assert not {(path, module, True) for path, module in BACKWARDS} & found
 
 
 def test_only_files_that_work_with_torch_import_it_at_once() -> None:
@@ -182,14 +286,13 @@ def test_every_package_that_is_imported_is_declared_in_setup_py(package: str) ->
 
 
 def test_what_is_imported_before_the_first_segment_holds_no_torch() -> None:
-    loaded = imported_by_a_fresh_process("ultralightunet", "ultralightunet.cli", "ultralightunet.io", "ultralightunet.session")
+    loaded = imported_by_a_fresh_process("ultralightunet", "ultralightunet.cli", "ultralightunet.io", "ultralightunet.inference.session")
     assert "ultralightunet" in loaded
     assert not loaded & {"torch", "monai", "openvino_telemetry", *QT_BINDINGS, *NAPARI}
 
 
 def test_opening_the_dock_loads_neither_torch_nor_openvino() -> None:
-    modules = [name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in files_in("napari_ultralight")]
-    loaded = imported_by_a_fresh_process(*modules)
+    loaded = imported_by_a_fresh_process(*map(module_of, files_in("napari_ultralight")))
     assert "napari_ultralight" in loaded
     assert not loaded & {"torch", "monai", "openvino", "openvino_telemetry"}
 

@@ -18,10 +18,10 @@ from synthesis import HeadSynthesizer
 from validation import model_labels
 
 from ultralightunet.architecture import VARIANTS, Architecture
-from ultralightunet.losses import dice_cross_entropy
+from ultralightunet.learning.losses import dice_cross_entropy
+from ultralightunet.learning.training import Plan
 from ultralightunet.models import LabelClass, Model
 from ultralightunet.networks import UltraLightUNet
-from ultralightunet.training import Plan
 
 SPACING, TRAINING_SPACING = 1.15, 1.25
 """mm. The finest features have half this resolution, and the folds of the cortex are a few millimetres wide. A trained network finds their

@@ -22,11 +22,11 @@ from validation import Label, model_labels
 
 from ultralightunet.architecture import VARIANTS, Architecture
 from ultralightunet.io import read_image, read_labels
-from ultralightunet.losses import dice_cross_entropy
+from ultralightunet.learning.losses import dice_cross_entropy
+from ultralightunet.learning.training import Plan
 from ultralightunet.metrics import dice
 from ultralightunet.models import LabelClass, Model
 from ultralightunet.networks import UltraLightUNet
-from ultralightunet.training import Plan
 
 SPACING = 1.5
 SIZE = (96, 128, 96)

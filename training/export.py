@@ -18,7 +18,7 @@ LICENCES = Path(__file__).parent / "licences"
 
 
 def averaged_weights(checkpoint: Path) -> dict[str, np.ndarray]:
-    """The running average of the weights in a checkpoint of `ultralightunet.training.fit`."""
+    """The running average of the weights in a checkpoint of `ultralightunet.learning.training.fit`."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["averaged"]
     weights = {name.removeprefix("module."): value.float().numpy() for name, value in state.items() if name != "n_averaged"}
     return {name: value for name, value in weights.items() if not name.endswith("num_batches_tracked")}

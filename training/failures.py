@@ -19,10 +19,10 @@ from pictures import mask_of
 from recipe import ROOT
 from validation import model_labels
 
+from ultralightunet.inference.transforms import Orientation
 from ultralightunet.io import read_image, read_labels
 from ultralightunet.metrics import dice
 from ultralightunet.models import SHIPPED, Model, read_model
-from ultralightunet.transforms import Orientation
 from ultralightunet.volume import Volume
 
 mpl.use("Agg")

@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from validation import Label, bootstrap_interval, model_labels, network_labels
 
 from ultralightunet.architecture import VARIANTS, Architecture
+from ultralightunet.inference.transforms import Orientation, normalize
 from ultralightunet.io import read_image, read_labels
-from ultralightunet.losses import dice_cross_entropy
+from ultralightunet.learning.losses import dice_cross_entropy
+from ultralightunet.learning.training import Plan
 from ultralightunet.metrics import dice
 from ultralightunet.models import LabelClass, Model
 from ultralightunet.networks import UltraLightUNet
-from ultralightunet.training import Plan
-from ultralightunet.transforms import Orientation, normalize
 
 SPACING, EARLY_SPACING = 0.6, 0.75
 SIZE, EARLY_SIZE = (64, 64, 64), (32, 64, 32)

@@ -9,9 +9,9 @@ import numpy as np
 from recipe import ROOT
 
 import ultralightunet as ulu
+from ultralightunet.inference.transforms import Orientation
 from ultralightunet.io import read_image
 from ultralightunet.models import SHIPPED
-from ultralightunet.transforms import Orientation
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

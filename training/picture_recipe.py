@@ -24,13 +24,13 @@ from recipe import CHECKPOINT, history, train, trained_steps
 from torch import nn
 from validation import Label, bootstrap_interval, measured_checkpoint, model_labels, network_labels
 
+from ultralightunet.inference.postprocessing import keep_largest
 from ultralightunet.io import read_image, read_labels
-from ultralightunet.losses import boundary_weighted_bce_iou
+from ultralightunet.learning.losses import boundary_weighted_bce_iou
+from ultralightunet.learning.training import Plan
 from ultralightunet.metrics import dice
 from ultralightunet.models import Model
 from ultralightunet.networks import UltraLightUNet
-from ultralightunet.postprocessing import keep_largest
-from ultralightunet.training import Plan
 
 BATCH = 8
 SCALES = (0.75, 1.0, 1.25)

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from ultralightunet.inference.transforms import with_channels
 from ultralightunet.io import read_image, read_labels
 from ultralightunet.models import Model
-from ultralightunet.transforms import with_channels
 
 LUMINANCE = torch.tensor([0.299, 0.587, 0.114])
 """Of red, green and blue (ITU-R BT.601)."""

@@ -16,9 +16,9 @@ from memory import keep_freed_memory
 from torch import Tensor, nn
 from widening import twice_as_wide
 
+from ultralightunet.learning.training import Plan, Sample, fit
 from ultralightunet.models import read_model
 from ultralightunet.networks import UltraLightUNet
-from ultralightunet.training import Plan, Sample, fit
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

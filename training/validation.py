@@ -13,9 +13,9 @@ from torch import nn
 
 import ultralightunet as ulu
 from ultralightunet.events import finish
+from ultralightunet.inference.session import Request, label_with
 from ultralightunet.models import Model, write_model
 from ultralightunet.retraining.fitting import NetworkEngine
-from ultralightunet.session import Request, label_with
 
 Label = Callable[[ulu.Volume], np.ndarray]
 """An image in, its labels on its own grid out."""

@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError, ModelError, OutputError, UltraLightError
+from .inference.session import Request, Session, segment
 from .models import LabelClass, Model, install_model, list_models, load_model
-from .session import Request, Session, segment
 from .volume import Segmentation, Volume
 
 if TYPE_CHECKING:

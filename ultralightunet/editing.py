@@ -16,8 +16,8 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from . import postprocessing
 from .errors import InputError
+from .inference import postprocessing
 
 Labels = NDArray[Any]
 Mask = NDArray[np.bool_]

@@ -14,7 +14,7 @@ from npe2 import PluginManager, PluginManifest
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox
 
-from napari_ultralight._layers import Picture
+from napari_ultralight.layers.conversion import Picture
 from tests.small_models import small_model
 from ultralightunet.models import Intensity, load_model
 from ultralightunet.volume import Segmentation

@@ -11,9 +11,9 @@ from napari.utils.action_manager import action_manager
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QAction
 
-from napari_ultralight._correct import KEYS
-from napari_ultralight._save import SAVE_KEY
 from napari_ultralight._widget import BOX_KEY, CANCEL_KEY, SEGMENT_KEY
+from napari_ultralight.correct.correct import KEYS
+from napari_ultralight.keep.save import SAVE_KEY
 from tests.napari.conftest import add_labels, blobs, messages
 from ultralightunet import editing
 

@@ -9,8 +9,8 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from napari_ultralight._grid import KEY
-from napari_ultralight._scope import Scope
+from napari_ultralight.layers.grid import KEY
+from napari_ultralight.segment.scope import Scope
 from tests.io_files import random_affine, write_nii
 from tests.napari.conftest import PLUGIN, amounts, choose_model, click_segment, grey, labels_in, messages
 from ultralightunet import segment

@@ -14,8 +14,8 @@ import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
-from napari_ultralight._checked import Extent
-from napari_ultralight._scope import Scope
+from napari_ultralight.keep.checked import Extent
+from napari_ultralight.segment.scope import Scope
 from tests.napari.conftest import add_labels, blobs, choose_model, click_segment, grey, labels_in, messages
 from tests.small_models import small_model
 from ultralightunet.models import load_model

@@ -12,10 +12,10 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 from npe2 import PluginManager, PluginManifest
 
-from napari_ultralight._grid import KEY
-from napari_ultralight._layers import Picture
-from napari_ultralight._reader import get_reader, read
-from napari_ultralight._sample_data import sample_path
+from napari_ultralight.files.reader import get_reader, read
+from napari_ultralight.files.samples import sample_path
+from napari_ultralight.layers.conversion import Picture
+from napari_ultralight.layers.grid import KEY
 from tests.io_files import blobs, dicom_series, random_affine, write_nii
 from tests.napari.conftest import PLUGIN, grey
 from ultralightunet.errors import InputError, OutputError

@@ -7,7 +7,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from napari_ultralight._grid import KEY, Grid
+from napari_ultralight.layers.grid import KEY, Grid
 from tests.io_files import random_affine
 from ultralightunet.volume import Source, Volume
 

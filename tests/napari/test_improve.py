@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QFileDialog
 
-from napari_ultralight import _improve
-from napari_ultralight._curve import Curve
-from napari_ultralight._version_list import score_of
+from napari_ultralight.improve import improve
+from napari_ultralight.improve.curve import Curve
+from napari_ultralight.improve.version_list import score_of
 from tests.napari.conftest import add_labels, answer, blobs, choose_model, click_segment, grey, labels_in, messages
 from tests.small_models import small_model
 from ultralightunet.corrections import Revision, Store, default_store
@@ -108,8 +108,8 @@ def test_a_folder_of_other_images_goes_to_the_retraining_until_it_is_forgotten(
         asked.append(arguments)
         return iter(())
 
-    monkeypatch.setattr(_improve, "run_child", run)
-    monkeypatch.setattr(_improve, "find_spec", lambda name: object())
+    monkeypatch.setattr(improve, "run_child", run)
+    monkeypatch.setattr(improve, "find_spec", lambda name: object())
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
     dock.improve.others.choose.native.click()
     assert dock.improve.others.folder == tmp_path
@@ -123,10 +123,10 @@ def test_a_folder_of_other_images_goes_to_the_retraining_until_it_is_forgotten(
 
 def test_without_torch_or_corrections_the_next_step_is_said(open_dock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     _, dock = open_dock()
-    monkeypatch.setattr(_improve, "find_spec", lambda name: object())
+    monkeypatch.setattr(improve, "find_spec", lambda name: object())
     dock.improve.start()
     assert "save them first" in messages()[-1]
-    monkeypatch.setattr(_improve, "find_spec", lambda name: None)
+    monkeypatch.setattr(improve, "find_spec", lambda name: None)
     dock.improve.start()
     assert "pip install" in messages()[-1]
     assert not dock.improve.is_running

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels, Layer
 
-from napari_ultralight._grid import KEY, Grid
-from napari_ultralight._layers import Picture, attributes_of, segmentation_of
+from napari_ultralight.layers.conversion import Picture, attributes_of, segmentation_of
+from napari_ultralight.layers.grid import KEY, Grid
 from tests.io_files import random_affine
 from tests.napari.conftest import grey
 from ultralightunet.errors import InputError

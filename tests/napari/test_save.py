@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt, QTimer
 
-from napari_ultralight._checked import Extent
+from napari_ultralight.keep.checked import Extent
 from tests.io_files import random_affine, write_nii
 from tests.napari.conftest import PLUGIN, add_labels, answer, blobs, click_segment, grey, labels_in, messages
 from ultralightunet.corrections import Store, default_store

@@ -154,14 +154,14 @@ def has_ended(pid: int) -> bool:
 
 def test_what_libraries_print_does_not_reach_the_host() -> None:
     code = (
-        "import ultralightunet.worker_tasks as tasks\n"
+        "import ultralightunet.worker.tasks as tasks\n"
         "def loud(self):\n"
         "    print('a library says hello', flush=True)\n"
         "    import os; os.write(1, b'and so does C\\n')\n"
         "    yield from ()\n"
         "    return {'models': []}\n"
         "tasks.Tasks.models = loud\n"
-        "import ultralightunet.worker as worker; worker.main()\n"
+        "from ultralightunet.worker.server import main; main()\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None

@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..checkpoints import import_checkpoint
 from ..errors import InputError
 from ..models import install_model
+from ..models.checkpoints import import_checkpoint
 
 
 def add_to(commands: Any) -> None:

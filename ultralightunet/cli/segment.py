@@ -12,9 +12,9 @@ from typing import Any
 from ..engines import DEVICES, ENGINES
 from ..errors import InputError, OutputError
 from ..events import finish
+from ..inference.session import Box, Request, Session
 from ..io import WRITABLE_SUFFIXES, output_paths, read_image
 from ..models import Model, load_model
-from ..session import Box, Request, Session
 from ..volume import Segmentation, Volume
 from .memory import add_max_memory
 from .progress import ProgressBar, ProgressLines, write_json

@@ -16,8 +16,8 @@ from monai.transforms.transform import MapTransform
 from torch import Tensor
 
 from ..engines import mirrorings
-from ..inferers import Tiling
-from ..transforms import grid_shape, resample
+from ..inference.inferers import Tiling
+from ..inference.transforms import grid_shape, resample
 
 
 class ResampleExtent(InvertibleTransform):

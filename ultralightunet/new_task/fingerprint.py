@@ -11,9 +11,9 @@ import numpy as np
 from ..architecture import STRIDE, VARIANTS, Architecture, Norm
 from ..errors import InputError
 from ..events import Progress
+from ..inference.transforms import Orientation, scale_limits
 from ..io import check_values
 from ..models import Intensity, Model
-from ..transforms import Orientation, scale_limits
 from ..volume import Volume
 from .dataset import Dataset
 

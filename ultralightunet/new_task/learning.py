@@ -16,12 +16,12 @@ from torch import distributed as dist
 
 from ..errors import InputError
 from ..events import Epoch
+from ..learning.training import Plan, fit
 from ..models import Model
 from ..networks import UltraLightUNet
 from ..retraining.fitting import NetworkEngine, loss, weights_of
 from ..retraining.prepared import Prepared
 from ..retraining.sampling import Mixture, Sampler, augmentation_for, window_of
-from ..training import Plan, fit
 from .fingerprint import Wishes
 
 __all__ = ["NetworkEngine", "Processes", "learning", "processes"]

@@ -158,7 +158,7 @@ def _facts(model: Model) -> dict[str, Any]:
 
 
 def _validation(data: Dataset, cases: list[LabelledImage], model: Model) -> Any:
-    from ..session import Request, label_with
+    from ..inference.session import Request, label_with
     from .learning import NetworkEngine
 
     # A few, through the product's own path; all of them measure the finished model.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..losses import distillation, partial_dice_cross_entropy
+from ..learning.losses import distillation, partial_dice_cross_entropy
 from ..models import Model
 from ..networks import UltraLightUNet, network_with
 

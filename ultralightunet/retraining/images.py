@@ -11,9 +11,9 @@ import numpy as np
 
 from ..corrections.files import image_hash
 from ..errors import InputError
+from ..inference.transforms import Orientation, grid_shape
 from ..io import check_values, read_image
 from ..models import Model
-from ..transforms import Orientation, grid_shape
 from ..volume import Volume
 from .scoring import Labeller, agreement
 

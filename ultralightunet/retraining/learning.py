@@ -14,8 +14,8 @@ from torch import nn
 from ..architecture import Architecture
 from ..engines import Engine
 from ..events import Epoch
+from ..learning.training import Plan, fit
 from ..models import LabelClass, Model
-from ..training import Plan, fit
 from .fitting import blended, freeze_statistics, loss, network_of, weights_of
 from .prepared import Prepared
 from .sampling import Mixture, Sampler, augmentation_for

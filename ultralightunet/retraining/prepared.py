@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..inference.transforms import Orientation, grid_shape, normalize, resample, scale_limits, with_channels
 from ..io import check_values
 from ..models import Model
-from ..transforms import Orientation, grid_shape, normalize, resample, scale_limits, with_channels
 from ..volume import Volume
 
 Array = NDArray[Any]

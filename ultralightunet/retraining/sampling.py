@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ..architecture import STRIDE
-from ..augmentation import UNCHANGED, Augmentation, in_light, light_of
 from ..engines import Engine
-from ..losses import IGNORE
+from ..learning.augmentation import UNCHANGED, Augmentation, in_light, light_of
+from ..learning.losses import IGNORE
 from ..models import Intensity, LabelClass, Model, are_sided
 from .prepared import UNKNOWN, Prepared
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..events import finish
+from ..inference.session import Request, Session
 from ..metrics import dice
 from ..models import Model
-from ..session import Request, Session
 from ..volume import Volume
 from .prepared import UNKNOWN, Array
 

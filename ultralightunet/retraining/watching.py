@@ -10,8 +10,8 @@ from torch import nn
 
 from ..corrections import Revision
 from ..events import finish
+from ..inference.session import Request, label_with
 from ..models import LabelClass, Model
-from ..session import Request, label_with
 from .fitting import NetworkEngine
 from .scoring import scores_against
 from .selection import target_of

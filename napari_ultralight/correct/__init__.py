@@ -1,0 +1,1 @@
+"""Correcting labels: the brush, the tools and the classes."""

@@ -1,0 +1,1 @@
+"""Files and samples into napari, and labels out of it."""

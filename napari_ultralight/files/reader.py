@@ -1,0 +1,78 @@
+"""Medical images into napari: upright, to scale, with the file's own geometry kept beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ultralightunet.io import SUPPORTED_SUFFIXES, base_name, is_dicom_folder
+from ultralightunet.volume import Volume
+
+from ..layers.grid import KEY, Grid, LayerData
+from .series import read_all
+
+MEDICAL_SUFFIXES = tuple(suffix for suffix, kind in SUPPORTED_SUFFIXES.items() if kind != "image")
+"""Files that this plugin opens; napari itself opens PNG, JPEG and TIFF."""
+
+_AXES = ("z", "y", "x")
+
+
+def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
+    """`read` if it can open `path` (one, or several), else None."""
+    paths = [path] if isinstance(path, str) else path
+    return read if paths and all(_is_ours(Path(p)) for p in paths) else None
+
+
+def read(path: str | list[str]) -> list[LayerData]:
+    """An image layer for each image; a folder with several DICOM series has several.
+
+    Raises:
+        InputError: if an image cannot be read.
+    """
+    paths = [path] if isinstance(path, str) else path
+    return [_image_layer(Path(p), *image) for p in paths for image in read_all(Path(p))]
+
+
+def _is_ours(path: Path) -> bool:
+    if path.is_dir():
+        # A folder of folders is told to be one, with their names, when it is read.
+        return is_dicom_folder(path) or any(is_dicom_folder(inner) for inner in path.iterdir() if inner.is_dir())
+    return path.name.lower().endswith(MEDICAL_SUFFIXES)
+
+
+def _image_layer(path: Path, volume: Volume, volumes: NDArray[Any] | None, detail: str) -> LayerData:
+    grid = Grid.upright(volume)
+    dims = len(grid.shape)
+    data = grid.to_shown(volume.array) if volumes is None else grid.to_shown(volumes, leading=1)
+    rgb = volume.channels == 3
+    if volume.channels > 1 and not rgb:
+        data = np.moveaxis(data, -1, 0)
+    leading = data.ndim - rgb - dims
+    name = base_name(path)
+    arguments: dict[str, Any] = {
+        "name": f"{name} {detail}" if detail else name,
+        "scale": (1.0,) * leading + (grid.shown_spacing if grid.has_spacing else (1.0,) * dims),
+        "translate": (0.0,) * leading + (grid.shown_origin if grid.has_spacing else (0.0,) * dims),
+        "units": ("pixel",) * leading + (("mm" if grid.has_spacing else "pixel"),) * dims,
+        "axis_labels": (("channel", "t") if leading > 1 else ("t",) if volumes is not None else ("channel",))[:leading] + _AXES[-dims:],
+        "metadata": {KEY: grid.to_metadata()},
+        "rgb": rgb,
+    }
+    if not rgb and (limits := _contrast_limits(data)):
+        arguments["contrast_limits"] = limits
+    return data, arguments, "image"
+
+
+def _contrast_limits(data: NDArray[Any]) -> tuple[float, float] | None:
+    """Grey values that leave out the rare bright voxels for which a head would be shown too dark."""
+    step = max(1, round((data.size / 2e5) ** (1 / data.ndim)))
+    sample = np.asarray(data[(slice(None, None, step),) * data.ndim])
+    sample = sample[np.isfinite(sample)]
+    if not sample.size:
+        return None
+    low, high = np.percentile(sample, (0.1, 99.8))
+    return (float(low), float(high)) if high > low else None

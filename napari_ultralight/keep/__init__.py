@@ -1,0 +1,1 @@
+"""Keeping what was corrected: the store, what counts as checked, and exports."""

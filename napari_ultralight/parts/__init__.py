@@ -1,0 +1,1 @@
+"""What several folds of the dock are made of; nothing here knows layers or models."""

@@ -1,0 +1,1 @@
+"""From an image to labels: the model, the part of the image, the options, and Segment."""

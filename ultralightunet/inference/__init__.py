@@ -1,0 +1,1 @@
+"""From a loaded image to labels on its own grid: `session` is what every host calls."""

@@ -1,0 +1,1 @@
+"""How a network learns: the training loop, losses and augmentation that `retraining` and `new_task` share."""
