@@ -68,6 +68,7 @@ def exported(options: argparse.Namespace, validation: HeadSynthesizer) -> Model:
         window=SIZES[0],
         whole=9.0,
         keep_largest=((1, 2),),
+        plausible_ml={1: (500, 2500)},
         licence="Apache-2.0",
         intended_use="Research use only, not a medical device. One head MRI of an adult at a time, with or without skull; "
         "not for other modalities, not for diagnosis, not for measuring the effect of a treatment.",

@@ -72,6 +72,7 @@ def model_facts(folder: Path, variant: str) -> Model:
         window=SIZE,
         whole=1.2,
         keep_largest=(tuple(range(1, len(CLASSES))),),
+        plausible_ml={1: (100, 1000), 2: (100, 1200), 5: (20, 300), 6: (2, 50), 11: (5, 80), 12: (1, 25)},
         licence="Apache-2.0",
         intended_use="Research use only, not a medical device. One head MRI of an adult at a time, with or without skull; "
         "not for other modalities, not for diagnosis, not for measuring the effect of a treatment or of age.",

@@ -56,6 +56,7 @@ def model_facts(folder: Path, variant: str) -> Model:
         whole=1.0,
         box_is_image=True,
         keep_largest=((1, 2),),
+        plausible_ml={1: (0.2, 6), 2: (0.2, 6)},
         licence="CC-BY-SA-4.0",
         intended_use="Research use only, not a medical device. T1 crops of about 35x50x35 mm around one hippocampus of an adult; "
         "draw a box of that size around it in a whole head.",

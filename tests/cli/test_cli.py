@@ -783,3 +783,12 @@ def test_a_bar_shows_each_stage_on_a_terminal_and_goes_away(capsys: pytest.Captu
     assert "scan.nii.gz: Preparing" in shown
     assert "scan.nii.gz: Segmenting" in shown
     assert shown.endswith("\r")
+
+
+def test_a_wrong_kind_of_image_is_doubted_on_stderr(ultralight: Command, model: Model, tmp_path: Path) -> None:
+    values = np.full(SHAPE, -1000, np.int16)
+    values[6:16, 8:20, 8:24] = 300
+    path = write_nii(tmp_path / "ct.nii.gz", values)
+    found = ultralight("segment", path, "-o", tmp_path / "labels.nii.gz", "--model", model.folder)
+    assert found.code == 0
+    assert f"{path}: expected MR images for volume, found CT" in found.err

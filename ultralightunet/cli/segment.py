@@ -12,6 +12,7 @@ from typing import Any
 from ..engines import DEVICES, ENGINES
 from ..errors import InputError, OutputError
 from ..events import finish
+from ..inference.plausibility import doubts_before
 from ..inference.session import Box, Request, Session
 from ..io import WRITABLE_SUFFIXES, output_paths, read_image
 from ..models import Model, load_model
@@ -74,6 +75,9 @@ def run(options: argparse.Namespace) -> int:
                 step=options.step,
                 nan_fill=options.nan_fill,
             )
+            told = doubts_before(image, model, box=request.box)
+            for doubt in told:
+                _warn(path, doubt)
             segmentation = finish(session.segment(image, request), show)
         finally:
             show.close()
@@ -81,6 +85,9 @@ def run(options: argparse.Namespace) -> int:
         saved = segmentation.save(target)
         seconds = {"reading": read - began, **segmentation.facts["seconds"], "writing": time.perf_counter() - done}
         _report(path, saved, segmentation, seconds, options)
+        for doubt in segmentation.facts["doubts"]:
+            if doubt not in told:
+                _warn(path, doubt)
     return 0
 
 
@@ -133,10 +140,14 @@ def _report(path: Path, saved: Path, segmentation: Segmentation, seconds: dict[s
     if segmentation.facts["voxel_size_assumed"]:
         sys.stderr.write(f"ultralight: {path} does not say how large its voxels are; 1 mm was assumed\n")
     for note in segmentation.facts["notes"]:
-        sys.stderr.write(f"ultralight: {path}: {note}\n")
+        _warn(path, note)
     if options.profile:
         for stage, value in seconds.items():
             sys.stdout.write(f"    {value:8.3f} s  {stage}\n")
+
+
+def _warn(path: Path, sentence: str) -> None:
+    sys.stderr.write(f"ultralight: {path}: {sentence}\n")
 
 
 def _box(text: str) -> tuple[tuple[int, int], ...]:

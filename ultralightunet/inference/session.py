@@ -18,6 +18,7 @@ from ..models import Model, load_model
 from ..stopwatch import Stopwatch
 from ..volume import Segmentation, Volume
 from .labelling import Job, label_slices, label_volume
+from .plausibility import doubts_after, doubts_before
 from .request import Box, Request
 from .transforms import scale_limits, with_channels
 
@@ -59,6 +60,7 @@ def label_with(engine: Engine, image: Volume, request: Request) -> Generator[Pro
     engine = Mirrored(engine, model.mirrored) if model.mirrored else engine
     with watch("checking"):
         image = check_values(image, nan_fill=request.nan_fill)
+        doubts = doubts_before(image, model, box=request.box)
     array = with_channels(image.array, image.channels, model.architecture.in_channels)
     if array is None:
         raise InputError(
@@ -90,11 +92,15 @@ def label_with(engine: Engine, image: Volume, request: Request) -> Generator[Pro
         "window": list(window),
         "step": request.step,
         "box": [list(r) for r in request.box] if request.box else None,
+        "axis": request.axis,
+        "slice": request.slice,
         "voxel_size_assumed": bool(model.spacing and not image.has_spacing),
         "notes": list(image.notes),
         "seconds": {name: round(value, 4) for name, value in watch.seconds.items()},
     }
-    return Segmentation(labels, image.affine, model.classes, image.has_spacing, image.source, model.id, facts)
+    made = Segmentation(labels, image.affine, model.classes, image.has_spacing, image.source, model.id, facts)
+    facts["doubts"] = [*doubts, *doubts_after(made, model, box=request.box)]
+    return made
 
 
 def segment(image: str | Path | Volume | Array, model: str | Path | Model, **options: Any) -> Segmentation:

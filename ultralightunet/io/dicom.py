@@ -38,7 +38,9 @@ def read_dicom(path: Path, *, volume_index: int | None = None, series: str | Non
     channels = array.shape[-1] if ordered[0].colour else 1
     if len(ordered) == 1:
         array = array[0]
-    return Volume(array, ras_from_lps(lps), channels, all(frame.sized for frame in ordered), Source(path, "dicom"))
+    return Volume(
+        array, ras_from_lps(lps), channels, all(frame.sized for frame in ordered), Source(path, "dicom", {"modality": files[0].modality})
+    )
 
 
 def _files(path: Path) -> list[DicomFile]:

@@ -86,6 +86,7 @@ class DicomFile:
         description: of the series.
         instance: SOP Instance UID; copies of a file share it.
         frames: its images.
+        modality: what made them, e.g. "CT".
     """
 
     path: Path
@@ -93,6 +94,7 @@ class DicomFile:
     description: str
     instance: str
     frames: tuple[Frame, ...]
+    modality: str = ""
 
 
 def read_dicom_file(path: Path) -> DicomFile | None:
@@ -121,7 +123,7 @@ def read_dicom_file(path: Path) -> DicomFile | None:
     if tags.text("0008|0016") in _LABELS:
         return None
     frames = _enhanced_frames(path, tags) if tags.text("0008|0016") in _FRAME_BY_FRAME else _classic_frames(path, tags)
-    return DicomFile(path, tags.text("0020|000e"), tags.text("0008|103e"), tags.text("0008|0018"), tuple(frames))
+    return DicomFile(path, tags.text("0020|000e"), tags.text("0008|103e"), tags.text("0008|0018"), tuple(frames), tags.text("0008|0060"))
 
 
 def _ought_to_hold_an_image(path: Path) -> bool:

@@ -46,6 +46,8 @@ def _check_network(model: Model) -> None:
         raise ValueError("a class's color is not three numbers from 0 to 255")
     if not {index for group in model.keep_largest for index in group} <= set(indices):
         raise ValueError(f"keep_largest {model.keep_largest} names classes that there are not")
+    if not set(model.plausible_ml) <= set(indices) or not all(0 <= low < high for low, high in model.plausible_ml.values()):
+        raise ValueError(f"plausible_ml {dict(model.plausible_ml)} does not give the least and the most of classes that there are")
 
 
 def _check_grid(model: Model) -> None:

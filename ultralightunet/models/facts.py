@@ -82,6 +82,7 @@ class Model:
         mirrored: axes of space, from 0 in the order of `window`, along which the network also sees the image mirrored; the logits are
             averaged.
         keep_largest: groups of classes of which only the largest connected island is kept.
+        plausible_ml: the least and the most millilitres that a class has in a whole image, by its index; what lies beyond is warned about.
         licence: of the weights, an SPDX identifier or a short text.
         intended_use: who may use it for what, and what it must not be used for.
         scores: measured figures, e.g. {"Dice, Colin27": 0.95}.
@@ -107,6 +108,7 @@ class Model:
     intensity: Intensity = field(default_factory=Intensity)
     mirrored: tuple[int, ...] = ()
     keep_largest: tuple[tuple[int, ...], ...] = ()
+    plausible_ml: Mapping[int, tuple[float, float]] = field(default_factory=dict)
     licence: str = ""
     intended_use: str = ""
     scores: Mapping[str, Any] = field(default_factory=dict)
