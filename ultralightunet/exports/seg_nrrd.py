@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..corrections import Revision
-from ..errors import OutputError
-from ..io.geometry import itk_from_affine
+from ..corrections.files import write_durably
+from ..io.nrrd import packed_nrrd
 from ..models import LabelClass
 
 _CATEGORY = "Segmentation category and type - 3D Slicer General Anatomy list"
@@ -27,7 +26,7 @@ def write_seg_nrrd(folder: Path, cases: Sequence[Revision], classes: Sequence[La
     """
     for revision in cases:
         image = revision.image()
-        _write(revision, image.array, folder / f"{revision.case}.nrrd", {}, vector=image.channels > 1)
+        _write(revision, image.array, folder / f"{revision.case}.nrrd", {}, channels=image.channels)
         labels = revision.labels().labels
         _write(revision, labels, folder / f"{revision.case}.seg.nrrd", segment_header(revision.classes, labels))
         checked = revision.checked()
@@ -76,22 +75,7 @@ def _extent(box: tuple[slice, ...]) -> str:
     return " ".join(f"{part.start} {part.stop - 1}" for part in reversed(box))
 
 
-def _write(revision: Revision, array: NDArray[Any], path: Path, header: dict[str, str], *, vector: bool = False) -> None:
+def _write(revision: Revision, array: NDArray[Any], path: Path, header: dict[str, str], *, channels: int = 1) -> None:
     # Slicer's segmentations and most of its volumes are 3D: a picture is a volume of one slice.
     volume = array[np.newaxis] if len(revision.shape) == 2 else array
-    image = sitk.GetImageFromArray(volume, isVector=vector)
-    origin, spacing, direction = itk_from_affine(revision.affine, 3)
-    image.SetOrigin(origin)
-    image.SetSpacing(spacing)
-    image.SetDirection(direction)
-    for key, value in header.items():
-        image.SetMetaData(key, value)
-    try:
-        sitk.WriteImage(image, str(path), useCompression=True, compressionLevel=1)
-        written = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
-    except RuntimeError as error:
-        raise OutputError(
-            f"expected to write {path.name}, found an obstacle: {str(error).strip().splitlines()[-1]}; free space there"
-        ) from error
-    if not np.array_equal(written, volume):
-        raise OutputError(f"expected {path.name} to read back as written, found other voxels; check the disk's free space and health")
+    write_durably(path, packed_nrrd(volume, revision.affine, channels=channels, pairs=header, level=1))

@@ -16,23 +16,11 @@ def ras_from_lps(affine: Affine) -> Affine:
     return np.asarray(np.diag((-1.0, -1.0, 1.0, 1.0)) @ affine, dtype=np.float64)
 
 
-def affine_from_itk(origin: Sequence[float], spacing: Sequence[float], direction: Sequence[float]) -> Affine:
-    """RAS affine of an ITK image.
-
-    Args:
-        origin: LPS mm of the first voxel, 2 or 3 numbers.
-        spacing: mm along i, j (and k).
-        direction: row-major matrix whose columns are the axes i, j (and k).
-    """
-    dims = len(origin)
-    lps = np.eye(4)
-    lps[:dims, :dims] = np.reshape(direction, (dims, dims)) * np.asarray(spacing)
-    lps[:dims, 3] = origin
-    return ras_from_lps(lps)
-
-
 def itk_from_affine(affine: Affine, dims: int) -> tuple[list[float], list[float], list[float]]:
-    """Origin, spacing and direction, as in `affine_from_itk`.
+    """How ITK's formats say the same.
+
+    Returns:
+        LPS mm of the first voxel, `dims` numbers; mm along i, j (and k); the row-major matrix whose columns are the axes i, j (and k).
 
     Raises:
         OutputError: if the axes are not at right angles: ITK's direction matrix cannot say so.

@@ -53,9 +53,13 @@ def _read_as(kind: str, path: Path, volume_index: int | None, series: str | None
         return read_dicom(path, volume_index=volume_index, series=series)
     if kind == "image":
         return _read_picture(path, volume_index, as_labels=as_labels)
-    from .itk import read_itk
+    if kind == "nrrd":
+        from .nrrd import read_nrrd
 
-    return read_itk(path, kind, volume_index=volume_index)
+        return read_nrrd(path, volume_index=volume_index)
+    from .metaimage import read_metaimage
+
+    return read_metaimage(path, volume_index=volume_index)
 
 
 def _read_picture(path: Path, volume_index: int | None, *, as_labels: bool) -> Volume:

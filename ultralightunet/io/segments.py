@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..errors import InputError
 from ..models import LabelClass
 from ..volume import Segmentation, Source
-from .itk import itk_reason, quiet_itk, read_itk
+from .nrrd import read_nrrd
+from .nrrd_header import read_nrrd_header
 
 SUFFIX = ".seg.nrrd"
 _TISSUE = "85756007"
@@ -33,7 +33,7 @@ def read_segments(path: Path) -> Segmentation:
         raise InputError(f"expected segments of 3D Slicer, found none named in {path}; save the segmentation again in Slicer")
     layers = [int(header.get(f"Segment{n}_Layer", 0)) for n in range(count)]
     is_layered = max(layers) > 0
-    read = {layer: read_itk(path, "nrrd", volume_index=layer if is_layered else None) for layer in sorted(set(layers))}
+    read = {layer: read_nrrd(path, volume_index=layer if is_layered else None) for layer in sorted(set(layers))}
     first = next(iter(read.values()))
     labels = np.zeros(first.shape, np.uint8 if count < 256 else np.uint16)
     for number, layer in enumerate(layers):
@@ -47,17 +47,11 @@ def read_segments(path: Path) -> Segmentation:
     return Segmentation(whole, affine, classes, True, Source(None, first.source.format, first.source.header))
 
 
-def _header(path: Path) -> dict[str, str]:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+def _header(path: Path) -> Mapping[str, str]:
     try:
-        with quiet_itk():
-            reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise InputError(
-            f"expected an NRRD image, found a damaged or other file {path} ({itk_reason(error)}); copy or export it again"
-        ) from error
-    return {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys() if key.startswith("Segment")}
+        return read_nrrd_header(path).pairs
+    except (OSError, ValueError) as error:
+        raise InputError(f"expected an NRRD image, found a damaged or other file {path} ({error}); copy or export it again") from error
 
 
 def _class(header: Mapping[str, str], number: int) -> LabelClass:

@@ -99,10 +99,14 @@ def _write(segmentation: Segmentation, labels: NDArray[Any], path: Path, suffix:
         from .tiff import write_tiff
 
         write_tiff(segmentation, labels, path)
-    else:
-        from .itk import write_itk
+    elif suffix == ".nrrd":
+        from .nrrd import write_nrrd
 
-        write_itk(segmentation, labels, path)
+        write_nrrd(segmentation, labels, path)
+    else:
+        from .metaimage import write_metaimage
+
+        write_metaimage(segmentation, labels, path)
 
 
 def _compare(segmentation: Segmentation, labels: NDArray[Any], path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 import SimpleITK as sitk
 
 from tests.io_files import random_affine
-from ultralightunet import InputError
-from ultralightunet.io import read_image
+from ultralightunet import InputError, Segmentation
+from ultralightunet.io import read_image, write_labels
 
 FORMATS = {".nrrd": "nrrd", ".nhdr": "nrrd", ".mha": "metaimage", ".mhd": "metaimage"}
 
@@ -64,12 +64,19 @@ def nrrd(path: Path, array: np.ndarray, *fields: str) -> Path:
     return path
 
 
+def metaimage(path: Path, array: np.ndarray, *fields: str) -> Path:
+    head = ["ObjectType = Image", f"NDims = {array.ndim}", *fields, f"DimSize = {' '.join(map(str, reversed(array.shape)))}"]
+    head += ["ElementType = MET_UCHAR", "ElementDataFile = LOCAL", ""]
+    path.write_bytes("\n".join(head).encode() + array.tobytes())
+    return path
+
+
 @pytest.mark.parametrize(("space", "signs"), [("left-posterior-superior", (-1, -1)), ("right-anterior-superior", (1, 1)), ("LAS", (-1, 1))])
 def test_every_space_of_nrrd_ends_in_ras(tmp_path: Path, space: str, signs: tuple[int, int]) -> None:
     array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     fields = (f"space: {space}", "space directions: (2,0,0) (0,3,0) (0,0,4)", "space origin: (10,20,30)", "kinds: domain domain domain")
     volume = read_image(nrrd(tmp_path / "scan.nrrd", array, *fields))
-    expected = np.diag((*signs, 1, 1)) @ np.array([[2, 0, 0, 10], [0, 3, 0, 20], [0, 0, 4, 30], [0, 0, 0, 1.0]])
+    expected = np.diag((*signs, 1, 1)) @ PLACED
     np.testing.assert_allclose(volume.affine, expected)
 
 
@@ -162,3 +169,111 @@ def test_a_header_without_its_data_file_is_refused(tmp_path: Path, suffix: str) 
             other.unlink()
     with pytest.raises(InputError, match=r"scan\.[mn]h"):
         read_image(path)
+
+
+PLACED = np.array([[2, 0, 0, 10], [0, 3, 0, 20], [0, 0, 4, 30], [0, 0, 0, 1.0]])
+DIRECTIONS = ("space: left-posterior-superior", "space directions: (2,0,0) (0,3,0) (0,0,4)", "space origin: (10,20,30)")
+
+
+@pytest.mark.parametrize(("unit", "length"), [("mm", 1), ("um", 1e-3), ("µm", 1e-3), ("cm", 10), ("m", 1000), ("inch", 25.4)])
+def test_units_of_nrrd_and_metaimage_become_millimetres_and_labels_keep_them(tmp_path: Path, unit: str, length: float) -> None:
+    array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    quoted = f'space units: "{unit}" "{unit}" "{unit}"'
+    metaimage(tmp_path / "scan.mha", array, "ElementSpacing = 2 3 4", "Offset = 10 20 30", f"DistanceUnits = {unit}")
+    nrrd(tmp_path / "scan.nrrd", array, *DIRECTIONS, quoted)
+    for suffix in (".nrrd", ".mha"):
+        volume = read_image(tmp_path / f"scan{suffix}")
+        np.testing.assert_allclose(volume.affine, np.diag((-length, -length, length, 1)) @ PLACED)
+        assert (volume.has_spacing, volume.notes) == (True, ())
+        labels = write_labels(Segmentation(array, volume.affine, source=volume.source), tmp_path / f"labels{suffix}")
+        np.testing.assert_allclose(read_image(labels).affine, volume.affine)
+        # Tools that pass over the unit see both at one place.
+        image, written = sitk.ReadImage(str(tmp_path / f"scan{suffix}")), sitk.ReadImage(str(labels))
+        assert written.GetSpacing() == pytest.approx(image.GetSpacing())
+        assert written.GetOrigin() == pytest.approx(image.GetOrigin())
+
+
+@pytest.mark.parametrize("units", ['"pixel" "pixel" "pixel"', '"mm" "mm" "s"', '"?" "?" "?"'])
+def test_sizes_in_no_unit_of_length_are_not_known_and_told_of(tmp_path: Path, units: str) -> None:
+    volume = read_image(nrrd(tmp_path / "scan.nrrd", np.ones((2, 3, 4), np.uint8), *DIRECTIONS, f"space units: {units}"))
+    assert not volume.has_spacing
+    assert "millimetres are not known" in volume.notes[0]
+    other = read_image(metaimage(tmp_path / "scan.mha", np.ones((2, 3, 4), np.uint8), "ElementSpacing = 2 3 4", "DistanceUnits = ?"))
+    assert not other.has_spacing
+    assert "millimetres are not known" in other.notes[0]
+
+
+def test_a_size_that_is_not_known_is_not_known_after_writing(tmp_path: Path) -> None:
+    for suffix in (".nrrd", ".mha"):
+        path = write_labels(Segmentation(np.ones((2, 3, 4), np.uint8), np.eye(4), has_spacing=False), tmp_path / f"labels{suffix}")
+        assert not read_image(path).has_spacing
+        np.testing.assert_array_equal(read_image(path).affine, np.eye(4))
+
+
+@pytest.mark.parametrize(("space", "signs"), [("right-anterior-superior-time", (1, 1)), ("LAST", (-1, 1)), ("LPST", (-1, -1))])
+def test_spaces_with_time_place_their_volumes_in_the_patient(tmp_path: Path, space: str, signs: tuple[int, int]) -> None:
+    array = np.random.default_rng(3).integers(0, 255, (5, 2, 3, 4)).astype(np.uint8)
+    directions = "space directions: (2,0,0,0) (0,3,0,0) (0,0,4,0) (0,0,0,1.5)"
+    units = 'space units: "mm" "mm" "mm" "s"'
+    path = nrrd(tmp_path / "time.nrrd", array, f"space: {space}", directions, "space origin: (10,20,30,0)", units)
+    with pytest.raises(InputError, match="series of 5"):
+        read_image(path)
+    volume = read_image(path, volume_index=3)
+    np.testing.assert_array_equal(volume.array, array[3])
+    expected = np.diag((*signs, 1, 1)) @ PLACED
+    np.testing.assert_allclose(volume.affine, expected)
+
+
+def test_a_space_that_says_nothing_of_the_patient_is_told_of(tmp_path: Path) -> None:
+    for space in ("space: scanner-xyz", "space: 3D-right-handed", "space dimension: 3"):
+        path = nrrd(tmp_path / "scan.nrrd", np.ones((2, 3, 4), np.uint8), space, "space directions: (2,0,0) (0,3,0) (0,0,4)")
+        volume = read_image(path)
+        np.testing.assert_allclose(volume.affine, np.diag((-2, -3, 4, 1)))
+        assert "read as left-posterior-superior" in volume.notes[0]
+
+
+def test_a_slice_of_nrrd_may_stand_anywhere_in_space(tmp_path: Path) -> None:
+    fields = ("space: RAS", "space directions: (0,2,0) (0,0,3)", "space origin: (1,2,3)")
+    volume = read_image(nrrd(tmp_path / "slice.nrrd", np.ones((3, 4), np.uint8), *fields))
+    np.testing.assert_allclose(volume.affine, [[0, 0, 1, 1], [2, 0, 0, 2], [0, 3, 0, 3], [0, 0, 0, 1]])
+
+
+def test_two_sizes_in_one_metaimage_are_told_of(tmp_path: Path) -> None:
+    array = np.ones((2, 3, 4), np.uint8)
+    apart = read_image(metaimage(tmp_path / "a.mha", array, "ElementSpacing = 1 1 1", "ElementSize = 2 3 4"))
+    assert apart.spacing == (1, 1, 1)
+    assert "1 x 1 x 1 apart and are 2 x 3 x 4 large" in apart.notes[0]
+    long = read_image(metaimage(tmp_path / "b.mha", array, "ElementSpacing = 1 1 1", "TransformMatrix = 2 0 0 0 2 0 0 0 2"))
+    assert long.spacing == (2, 2, 2)
+    assert "voxels of 2 x 2 x 2 were taken" in long.notes[0]
+    assert read_image(metaimage(tmp_path / "c.mha", array, "ElementSize = 2 3 4")).spacing == (4, 3, 2)
+    assert not read_image(metaimage(tmp_path / "d.mha", array, "Offset = 2 3 4")).has_spacing
+
+
+@pytest.mark.parametrize("kind", ["complex", "vector"])
+def test_voxels_that_are_no_numbers_or_colours_are_refused(tmp_path: Path, kind: str) -> None:
+    array = np.ones((2, 3, 4, 2), np.float32)
+    fields = ("space: LPS", f"kinds: {kind} domain domain domain", "space directions: none (1,0,0) (0,1,0) (0,0,1)")
+    path = nrrd(tmp_path / "scan.nrrd", array, *fields)
+    path.write_bytes(path.read_bytes().replace(b"type: uint8", b"type: float\nendian: little"))
+    if kind == "complex":
+        with pytest.raises(InputError, match="real numbers, found complex ones .*export its magnitude"):
+            read_image(path)
+    else:
+        assert read_image(path).channels == 2
+
+
+def test_what_programs_add_to_a_header_does_no_harm(tmp_path: Path) -> None:
+    array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    path = nrrd(
+        tmp_path / "scan.nrrd",
+        array,
+        "# a remark",
+        "content: a: b",
+        "modality:=MR: T1 \\n \\\\",
+        "spacings: 1 1 2",
+        "thicknesses: nan nan 2",
+    )
+    np.testing.assert_array_equal(read_image(path).array, array)
+    added = ("Comment = x = y", "Modality = MET_MOD_MR", "ITK_InputFilterName=NiftiImageIO", "0008|0005 = ISO_IR 100")
+    np.testing.assert_array_equal(read_image(metaimage(tmp_path / "scan.mha", array, *added)).array, array)
