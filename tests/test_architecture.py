@@ -29,7 +29,7 @@ FLOORS = {
         {"inference", "metrics"},
         {"engines", "io"},
         {"models", "volume"},
-        {"child", "networks"},
+        {"child", "disk", "networks"},
         {"architecture", "errors", "events", "home", "stopwatch"},
     ),
     "napari_ultralight": (

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from ultralightunet.corrections.files import replace_durably
 from ultralightunet.corrections.locking import only_writer
+from ultralightunet.disk import replace_durably
 from ultralightunet.errors import OutputError
 from ultralightunet.home import home
 

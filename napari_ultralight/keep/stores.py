@@ -13,7 +13,8 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QWidget
 
 from ultralightunet.corrections import Store, default_store
-from ultralightunet.corrections.files import as_json, replace_durably
+from ultralightunet.corrections.files import as_json
+from ultralightunet.disk import replace_durably
 from ultralightunet.errors import UltraLightError
 from ultralightunet.home import home
 

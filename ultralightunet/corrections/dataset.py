@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from ..disk import replace_durably
 from ..errors import InputError
 from ..models import LabelClass
-from .files import as_json, packed_nifti, replace_durably
+from .files import as_json, packed_nifti
 from .records import LABELS, Revision
 
 DATASET, DERIVED = "dataset.json", "derived"

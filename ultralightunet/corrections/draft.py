@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..disk import write_durably
 from ..errors import InputError
 from ..models import LabelClass
 from ..volume import Segmentation, Volume
 from .classes import classes_to_json
-from .files import as_json, content_hash, image_hash, packed_nifti, write_durably
+from .files import as_json, content_hash, image_hash, packed_nifti
 from .records import CHECKED, FACTS, LABELS, PREDICTION, Revision
 from .roles import Role
 from .summary import Summary

@@ -1,11 +1,9 @@
-"""How a store's files are made: packed fast, durable, with nothing in their headers but the geometry."""
+"""How a store's files are made: packed fast, with nothing in their headers but the geometry."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -90,51 +88,6 @@ def file_hash(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_durably(path: Path, blob: bytes) -> str:
-    """Write a new file, see it through to the disk, and read it back.
-
-    Returns:
-        Its sha256.
-
-    Raises:
-        OSError: if it cannot be written.
-        OutputError: if it does not read back the same.
-    """
-    with path.open("xb") as file:
-        file.write(blob)
-        file.flush()
-        os.fsync(file.fileno())
-    if path.read_bytes() != blob:
-        raise OutputError(f"expected {path.name} to read back as written, found other bytes; check the disk's free space and health")
-    return hashlib.sha256(blob).hexdigest()
-
-
-def replace_durably(path: Path, blob: bytes) -> None:
-    """Write a file beside and move it into place, so that whoever reads finds the old one or the new one.
-
-    Raises:
-        OSError: if it cannot be written; the old one is then untouched.
-    """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        write_durably(beside, blob)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """See the names in a folder through to the disk, where the system can do that (Windows cannot)."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

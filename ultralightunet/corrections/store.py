@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..disk import replace_durably, sync_folder
 from ..errors import InputError, OutputError
 from ..events import Progress, finish
 from ..io import check_values
@@ -23,7 +24,7 @@ from .checking import CASES, WRITING, Report, checking, latest_of, revision_fold
 from .classes import check_classes, merged, merged_all
 from .dataset import DATASET, derive
 from .draft import Draft
-from .files import as_json, replace_durably, said_clearly, sync_folder
+from .files import as_json, said_clearly
 from .ledger import LEDGER, append, read_ledger
 from .locking import only_writer
 from .masks import Checked, checked_mask

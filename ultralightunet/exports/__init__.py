@@ -7,14 +7,13 @@ export(Store("liver-corrections"), "for-nnunet", format="nnunet")
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 from ..corrections import Revision, Role, Store
+from ..disk import folder_beside, sync_files
 from ..errors import InputError, OutputError
 from ..events import Progress, finish
 from ..models import LabelClass
@@ -71,20 +70,20 @@ def exporting(
         held = f" with the role {role}" if role else ""
         raise InputError(f"expected corrections{held} in {store.folder}, found none; add some with `ultralight corrections add`")
     writer = partial(write_dicom_seg, source=dicom_source) if format == "dicom-seg" else FORMATS[format]
-    beside = folder.absolute().parent / f".exporting-{secrets.token_hex(6)}"
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise OutputError(f"expected a new or empty folder, found other things at {folder}; choose another folder")
-        beside.mkdir(parents=True)
-        yield Progress("Exporting", 0, len(cases))
-        for done, _ in enumerate(writer(beside, cases, store.classes), start=1):
-            yield Progress("Exporting", done, len(cases))
-        if folder.exists():
-            folder.rmdir()
-        os.replace(beside, folder)
+        parent = folder.absolute().parent
+        parent.mkdir(parents=True, exist_ok=True)
+        with folder_beside(parent, "exporting") as beside:
+            yield Progress("Exporting", 0, len(cases))
+            for done, _ in enumerate(writer(beside, cases, store.classes), start=1):
+                yield Progress("Exporting", done, len(cases))
+            sync_files(beside)
+            if folder.exists():
+                folder.rmdir()
+            os.replace(beside, folder)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(f"expected to write {folder}, found an obstacle: {reason}; free space there or choose another folder") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return folder

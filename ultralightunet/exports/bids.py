@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..corrections import Revision
-from ..corrections.files import as_json, write_durably
+from ..corrections.files import as_json
 from ..corrections.records import CHECKED, LABELS
+from ..disk import write_new
 from ..models import LabelClass
 from .copies import copy_image, copy_of
 from .tables import class_table
@@ -25,8 +26,8 @@ def write_bids(folder: Path, cases: Sequence[Revision], classes: Sequence[LabelC
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "UltraLight", "Version": cases[0].tool_version}],
     }
-    write_durably(folder / "dataset_description.json", as_json(description))
-    write_durably(folder / "README", b"Labels corrected by a person. The images lie under sourcedata, in the same folders.\n")
+    write_new(folder / "dataset_description.json", as_json(description))
+    write_new(folder / "README", b"Labels corrected by a person. The images lie under sourcedata, in the same folders.\n")
     for revision in cases:
         subject, session = f"sub-{revision.group}", f"ses-{revision.case}"
         place = folder / subject / session / "anat"
@@ -37,11 +38,11 @@ def write_bids(folder: Path, cases: Sequence[Revision], classes: Sequence[LabelC
         suffixes = [""] if revision.channels == 1 else [f"_{n:04d}" for n in range(revision.channels)]
         copy_image(revision, [source / f"{stem}{suffix}.nii.gz" for suffix in suffixes])
         copy_of(revision, LABELS, place / f"{stem}_space-orig_desc-corrected_dseg.nii.gz")
-        write_durably(place / f"{stem}_space-orig_desc-corrected_dseg.tsv", class_table(revision.classes))
+        write_new(place / f"{stem}_space-orig_desc-corrected_dseg.tsv", class_table(revision.classes))
         image = [f"bids::sourcedata/{subject}/{session}/{stem}{suffix}.nii.gz" for suffix in suffixes]
         sidecar = {"Manual": True, "SpatialReference": image[0], "Sources": image}
-        write_durably(place / f"{stem}_space-orig_desc-corrected_dseg.json", as_json(sidecar))
+        write_new(place / f"{stem}_space-orig_desc-corrected_dseg.json", as_json(sidecar))
         if CHECKED in revision.files:
             copy_of(revision, CHECKED, place / f"{stem}_space-orig_desc-checked_mask.nii.gz")
-            write_durably(place / f"{stem}_space-orig_desc-checked_mask.json", as_json({"Type": "ROI", "SpatialReference": image[0]}))
+            write_new(place / f"{stem}_space-orig_desc-checked_mask.json", as_json({"Type": "ROI", "SpatialReference": image[0]}))
         yield revision

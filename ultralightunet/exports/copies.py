@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..corrections import Revision
-from ..corrections.files import packed_nifti, write_durably
+from ..corrections.files import packed_nifti
+from ..disk import write_new
 from ..errors import InputError
 
 
@@ -25,7 +26,7 @@ def copy_of(revision: Revision, name: str, target: Path) -> None:
 
 def write_array(revision: Revision, array: np.ndarray, target: Path) -> None:
     """Write labels or an image on the grid of a revision's image."""
-    write_durably(target, packed_nifti(array, revision.affine, has_spacing=revision.has_spacing))
+    write_new(target, packed_nifti(array, revision.affine, has_spacing=revision.has_spacing))
 
 
 def _copy(source: Path, target: Path, sha256: str) -> None:
@@ -35,4 +36,4 @@ def _copy(source: Path, target: Path, sha256: str) -> None:
         raise InputError(f"expected {source}, found none that can be read: {error.strerror}; take it from a copy of the store") from error
     if hashlib.sha256(blob).hexdigest() != sha256:
         raise InputError(f"expected {source} as it was saved, found other bytes; take it from a copy of the store")
-    write_durably(target, blob)
+    write_new(target, blob)

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..corrections import Revision
 from ..corrections.dataset import dataset_facts, is_partial, training_labels
-from ..corrections.files import as_json, write_durably
+from ..corrections.files import as_json
 from ..corrections.records import CHECKED, LABELS
+from ..disk import write_new
 from ..models import LabelClass
 from .copies import copy_image, copy_of, write_array
 from .tables import class_table
@@ -32,11 +33,11 @@ def write_nnunet(folder: Path, cases: Sequence[Revision], classes: Sequence[Labe
         yield revision
     facts = dataset_facts(cases[0].folder.parents[2], cases, classes)
     del facts["dataset"]
-    write_durably(folder / "dataset.json", as_json(facts))
+    write_new(folder / "dataset.json", as_json(facts))
     held_out = [revision.case for revision in cases if revision.role == "holdout"]
     train = [revision.case for revision in cases if revision.role == "train"]
     if held_out and train:
-        write_durably(folder / "splits_final.json", as_json([{"train": train, "val": held_out}]))
+        write_new(folder / "splits_final.json", as_json([{"train": train, "val": held_out}]))
 
 
 def write_msd(folder: Path, cases: Sequence[Revision], classes: Sequence[LabelClass]) -> Iterator[Revision]:
@@ -61,7 +62,7 @@ def write_msd(folder: Path, cases: Sequence[Revision], classes: Sequence[LabelCl
         "test": [],
         "ultralight": facts["ultralight"],
     }
-    write_durably(folder / "dataset.json", as_json(said))
+    write_new(folder / "dataset.json", as_json(said))
 
 
 def write_nifti_folders(folder: Path, cases: Sequence[Revision], classes: Sequence[LabelClass]) -> Iterator[Revision]:
@@ -76,7 +77,7 @@ def write_nifti_folders(folder: Path, cases: Sequence[Revision], classes: Sequen
             (folder / "checked").mkdir(exist_ok=True)
             copy_of(revision, CHECKED, folder / "checked" / f"{revision.case}.nii.gz")
         yield revision
-    write_durably(folder / "classes.tsv", class_table(classes))
+    write_new(folder / "classes.tsv", class_table(classes))
 
 
 def _labels_to_train_from(revision: Revision, classes: Sequence[LabelClass], target: Path) -> None:

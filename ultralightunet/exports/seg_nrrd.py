@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..corrections import Revision
-from ..corrections.files import write_durably
+from ..disk import write_new
 from ..io.nrrd import packed_nrrd
 from ..models import LabelClass
 
@@ -78,4 +78,4 @@ def _extent(box: tuple[slice, ...]) -> str:
 def _write(revision: Revision, array: NDArray[Any], path: Path, header: dict[str, str], *, channels: int = 1) -> None:
     # Slicer's segmentations and most of its volumes are 3D: a picture is a volume of one slice.
     volume = array[np.newaxis] if len(revision.shape) == 2 else array
-    write_durably(path, packed_nrrd(volume, revision.affine, channels=channels, pairs=header, level=1))
+    write_new(path, packed_nrrd(volume, revision.affine, channels=channels, pairs=header, level=1))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..disk import clear_once, unfinished
 from ..errors import InputError, OutputError
 from ..volume import Segmentation
 from .formats import WRITABLE_SUFFIXES, suffix_of
@@ -38,9 +38,10 @@ def write_labels(segmentation: Segmentation, path: str | Path) -> Path:
     _check_target(segmentation, path, suffix)
     labels = _storable(segmentation)
     # In the same folder, because a file can be moved in one step within one disk only; the suffix names the format when it is read back.
-    temporary = path.with_name(f".{secrets.token_hex(6)}.partial{suffix}")
+    temporary = unfinished(path.parent, suffix=suffix)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        clear_once(path.absolute().parent)
         _write(segmentation, labels, temporary, suffix)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())

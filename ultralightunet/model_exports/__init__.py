@@ -7,13 +7,12 @@ export_model("brain", "brain.onnx", format="onnx")
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
+from ..disk import folder_beside
 from ..errors import InputError, OutputError
 from ..models import Model, load_model
 
@@ -69,20 +68,17 @@ def export_model(model: str | Path | Model, path: str | Path, *, format: str) ->
             f"expected the package(s) {', '.join(NEEDED[format])} to write {format}, found no {', '.join(missing)}; "
             "pip install 'napari-ultralight[export]'"
         )
-    # In the same folder, because within one disk only a move is one step.
-    beside = path.absolute().parent / f".exporting-{secrets.token_hex(6)}"
     try:
         _check_target(path, format)
         # Found out now rather than after the work.
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        beside.mkdir()
-        FORMATS[format](found, beside / path.name)
-        os.replace(beside / path.name, path)
+        parent = path.absolute().parent
+        parent.mkdir(parents=True, exist_ok=True)
+        with folder_beside(parent, "exporting") as beside:
+            FORMATS[format](found, beside / path.name)
+            os.replace(beside / path.name, path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(f"expected to write {path}, found an obstacle: {reason}; free space there or choose another folder") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return path
 
 

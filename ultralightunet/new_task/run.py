@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..disk import clear_unfinished, replace_durably
 from ..errors import InputError, ModelError, OutputError, TrainingError
 from ..events import Epoch, Progress, finish
 from ..models import Model, load_model, write_model
@@ -139,9 +140,8 @@ def _check_plan(beside: Path, facts: dict[str, Any]) -> None:
                 )
             return
         beside.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(said, encoding="utf-8")
-        os.replace(partial, path)
+        clear_unfinished(beside)
+        replace_durably(path, said.encode())
     except OSError as error:
         raise OutputError(f"expected to write to {beside}, found an obstacle: {error.strerror}; choose another place for -o") from error
 
