@@ -10,8 +10,7 @@ import torch
 from tests.small_models import small_model
 from ultralightunet import InputError, UltraLightUNet, segment
 from ultralightunet.architecture import VARIANTS
-from ultralightunet.engines import Mirrored, make_engine
-from ultralightunet.engines.compiled import cache_folder
+from ultralightunet.engines import Mirrored, compiled, make_engine
 from ultralightunet.home import home
 from ultralightunet.models import Model, install_model
 
@@ -127,37 +126,94 @@ def blobs() -> list[Path]:
     return sorted((home() / "cache" / "compiled").glob("*.blob"))
 
 
-def test_an_installed_network_is_compiled_once_and_a_damaged_one_anew(tmp_path: Path) -> None:
+def test_an_installed_network_is_compiled_once_and_a_damaged_one_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = install_model(small_model(tmp_path / "model").folder)
     image = np.random.default_rng(0).normal(size=(1, 1, 32, 64, 32)).astype(np.float32)
     first = make_engine(model)(image)
     (blob,) = blobs()
     whole = blob.read_bytes()
-    for damaged in (whole, whole[: len(whole) // 2], whole[:500] + bytes([whole[500] ^ 1]) + whole[501:], b""):
-        blob.chmod(0o600)
+    random = np.random.default_rng(1)
+    places = [0, 20, 100, *random.integers(0, len(whole), 5)]
+    flipped = [whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :] for place in places]
+    # A damaged kilobyte among the weights gave other labels, without a word.
+    shuffled = [whole[:place] + random.bytes(1024) + whole[place + 1024 :] for place in (len(whole) // 2, len(whole) - 2048)]
+    for damaged in (whole, whole[: len(whole) // 2], b"", whole + b"more", *flipped, *shuffled):
+        caplog.clear()
         blob.write_bytes(damaged)
         np.testing.assert_array_equal(make_engine(model)(image), first)
-        assert [path.name for path in blobs()] == [blob.name]
+        assert blobs() == [blob]
+        assert ("made anew" in caplog.text) == (damaged != whole)
+        caplog.clear()
+        np.testing.assert_array_equal(make_engine(model)(image), first)
+        assert "made anew" not in caplog.text, "the damaged one was replaced"
 
 
-def test_of_compiled_networks_the_newest_are_kept_and_none_of_a_passing_model(tmp_path: Path) -> None:
-    folder = home() / "cache" / "compiled"
-    folder.mkdir(parents=True)
-    for number in range(40):
-        path = folder / f"{number}.blob"
-        path.touch()
-        os.utime(path, (number, number))
-    assert cache_folder() == folder
-    assert {path.stem for path in blobs()} == {str(number) for number in range(16, 40)}
+def test_a_compiled_network_of_another_model_or_shape_is_never_loaded(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).normal(size=(1, 1, 32, 32, 32)).astype(np.float32)
+    models = [install_model(small_model(tmp_path / f"{seed}", name=f"small{seed}", seed=seed).folder) for seed in (1, 2)]
+    one, other = (make_engine(model)(image) for model in models)
+    assert np.abs(one - other).max() > 0.1
+    first, second = blobs()
+    exchanged = second.read_bytes(), first.read_bytes()
+    first.write_bytes(exchanged[0])
+    second.write_bytes(exchanged[1])
+    np.testing.assert_array_equal(make_engine(models[0])(image), one)
+    np.testing.assert_array_equal(make_engine(models[1])(image), other)
+
+
+def test_what_a_compiled_network_was_made_from_decides(tmp_path: Path) -> None:
+    model, other = small_model(tmp_path / "a"), small_model(tmp_path / "b", seed=1)
+    keys = [
+        compiled.made_from(model, (1, 1, 32, 32, 32), "2026.4", "a processor"),
+        compiled.made_from(other, (1, 1, 32, 32, 32), "2026.4", "a processor"),
+        compiled.made_from(model, (1, 1, 32, 32, 64), "2026.4", "a processor"),
+        compiled.made_from(model, (1, 1, 32, 32, 32), "2027.0", "a processor"),
+        compiled.made_from(model, (1, 1, 32, 32, 32), "2026.4", "another one"),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert keys[0] == compiled.made_from(model, (1, 1, 32, 32, 32), "2026.4", "a processor")
+
+
+def test_of_compiled_networks_those_used_last_are_kept_and_none_of_a_passing_model(tmp_path: Path) -> None:
+    keys = [f"{number:032x}{0:032x}" for number in range(26)]
+    for number, key in enumerate(keys[:24]):
+        compiled.keep(key, b"network")
+        os.utime(home() / "cache" / "compiled" / f"{key[:32]}.blob", (number, number))
+    assert compiled.load(keys[0]) == b"network"
+    for key in keys[24:]:
+        compiled.keep(key, b"network")
+    assert {key for key in keys if compiled.load(key)} == {keys[0], *keys[3:]}, "the first one was used since"
     make_engine(small_model(tmp_path / "model"))(np.zeros((1, 1, 32, 32, 32), np.float32))
     assert len(blobs()) == 24
 
 
-def test_without_a_place_for_compiled_networks_all_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("place", ["a file", "no permission"])
+def test_without_a_place_to_keep_compiled_networks_all_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     model = install_model(small_model(tmp_path / "model").folder)
-    (tmp_path / "file").write_text("not a folder")
     image = np.zeros((1, 1, 32, 32, 32), np.float32)
     expected = make_engine(model)(image)
-    monkeypatch.setattr("ultralightunet.engines.compiled.home", lambda: tmp_path / "file")
-    assert cache_folder() is None
+    if place == "a file":
+        (tmp_path / "file").write_text("not a folder")
+        monkeypatch.setattr("ultralightunet.engines.compiled.home", lambda: tmp_path / "file")
+    else:
+        (blob,) = blobs()
+        blob.unlink()
+
+        def refused(*_: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("ultralightunet.engines.compiled.replace_durably", refused)
+    np.testing.assert_array_equal(make_engine(model)(image), expected)
+
+
+def test_a_kept_network_serves_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = install_model(small_model(tmp_path / "model").folder)
+    image = np.random.default_rng(0).normal(size=(1, 1, 32, 32, 32)).astype(np.float32)
+    expected = make_engine(model)(image)
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.utime", refused)
+    monkeypatch.setattr("ultralightunet.engines.openvino_engine.build_graph", refused)
     np.testing.assert_array_equal(make_engine(model)(image), expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..models import Model
 from ..models.registry import is_installed
-from .compiled import cache_folder
+from . import compiled
 
 # OpenVINO's Python package reports its use over the network where this module is found. With None here its import fails,
 # and OpenVINO takes its own silent stand-in.
@@ -21,6 +22,8 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 import openvino as ov  # noqa: E402
 
 from .openvino_graph import build_graph  # noqa: E402
+
+logger = logging.getLogger(__name__)
 
 _KEPT_SHAPES = 4
 """Compiled graphs kept at once: each belongs to one shape of input."""
@@ -41,9 +44,9 @@ class OpenVINOEngine:
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads or 0,
         }
-        # A model that is gone in a moment, a candidate or one in a folder of its own, is not worth a place.
-        if is_installed(model) and (folder := cache_folder()):
-            self._options["CACHE_DIR"] = str(folder)
+        self._model = model
+        # A model that is gone in a moment, a candidate or one in a folder of its own, is not worth a place on the disk.
+        self._is_kept = is_installed(model)
         self._compiled: OrderedDict[tuple[int, ...], Future[ov.CompiledModel]] = OrderedDict()
         self._compiler = ThreadPoolExecutor(1, thread_name_prefix="compiling")
 
@@ -70,9 +73,25 @@ class OpenVINOEngine:
         return self._compiled[shape]
 
     def _compile(self, shape: tuple[int, ...]) -> ov.CompiledModel:
-        graph = build_graph(self._architecture, self._weights, shape)
-        compiled = self._core.compile_model(graph, "CPU", self._options)
-        precision = compiled.get_property("INFERENCE_PRECISION_HINT")
+        network = self._loaded(shape) if self._is_kept else self._built(shape)
+        precision = network.get_property("INFERENCE_PRECISION_HINT")
         if precision != ov.Type.f32:
             raise RuntimeError(f"OpenVINO was asked for single precision and would compute in {precision}")
-        return compiled
+        return network
+
+    def _built(self, shape: tuple[int, ...]) -> ov.CompiledModel:
+        return self._core.compile_model(build_graph(self._architecture, self._weights, shape), "CPU", self._options)
+
+    def _loaded(self, shape: tuple[int, ...]) -> ov.CompiledModel:
+        """As `_built`, from the disk where one was kept."""
+        processor = (str(self._core.get_property("CPU", name)) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES"))
+        key = compiled.made_from(self._model, shape, ov.__version__, *processor, repr(sorted(self._options.items())))
+        blob = compiled.load(key)
+        if blob is not None:
+            try:
+                return self._core.import_model(blob, "CPU", self._options)
+            except RuntimeError as error:
+                logger.warning("a compiled network cannot be read, it is made anew: %s", error)
+        network = self._built(shape)
+        compiled.keep(key, network.export_model().getvalue())
+        return network
