@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -271,7 +272,6 @@ def test_a_missing_fact_is_named(model: Model, key: str) -> None:
     ("part", "wrong"),
     [
         ("architecture", {"out_channels": 2}),
-        ("architecture", {"out_channels": float("inf")}),
         ("architecture", {"in_channels": 0}),
         ("architecture", {"spatial_dims": 4}),
         ("architecture", {"channels": [4, 8, 16, 24]}),
@@ -292,7 +292,23 @@ def test_a_missing_fact_is_named(model: Model, key: str) -> None:
         (None, {"spacing": [0.0, 1.0, 1.0]}),
         (None, {"spacing": [1.0, -1.0, 1.0]}),
         (None, {"spacing": [1.0, 1.0]}),
-        (None, {"spacing": [float("nan"), 1.0, 1.0]}),
+        (None, {"spacing": ["nan", 1.0, 1.0]}),
+        (None, {"window": [1024, 1024, 1024]}),
+        (None, {"window": [32.5, 32, 32]}),
+        (None, {"size": [1, 10**9]}),
+        (None, {"whole": 10**6}),
+        (None, {"title": None}),
+        (None, {"title": "a\x1b[2Jtitle"}),
+        (None, {"licence": ["CC0"]}),
+        (None, {"parent": 7}),
+        (None, {"origin": []}),
+        (None, {"origin": "trained"}),
+        (None, {"origin": {"cases": 3}}),
+        (None, {"origin": {"cases": [[1]]}}),
+        (None, {"origin": {"cases": [{"case": "a", "revision": None, "image_sha256": "b"}]}}),
+        (None, {"origin": {"cases": [{"case": "a", "revision": "one", "image_sha256": "b"}]}}),
+        (None, {"origin": {"created": {"year": 2026}}}),
+        ("architecture", {"out_channels": 10**9}),
         (None, {"size": [64]}),
         (None, {"size": [0, 0]}),
         (None, {"whole": -1}),
@@ -308,6 +324,24 @@ def test_a_missing_fact_is_named(model: Model, key: str) -> None:
 def test_facts_that_contradict_themselves_are_refused(model: Model, part: str | None, wrong: dict[str, Any]) -> None:
     change(model.folder, lambda facts: (facts["ultralight"][part] if part else facts["ultralight"]).update(wrong))
     with pytest.raises(ModelError, match="expected UltraLight's facts in .*metadata.json, found a fault: "):
+        read_model(model.folder)
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("place", ["spacing", "out_channels", "a score"])
+def test_numbers_that_are_none_are_refused_wherever_they_stand(model: Model, text: str, place: str) -> None:
+    def edit(facts: dict[str, Any]) -> None:
+        if place == "spacing":
+            facts["ultralight"]["spacing"] = ["HERE", 1.0, 1.0]
+        elif place == "out_channels":
+            facts["ultralight"]["architecture"]["out_channels"] = "HERE"
+        else:
+            facts["eval_metrics"] = {"Dice": {"mean": "HERE"}}
+
+    change(model.folder, edit)
+    path = model.folder / METADATA
+    path.write_text(path.read_text().replace('"HERE"', text))
+    with pytest.raises(ModelError, match=r"expected JSON in .*metadata.json, found a damaged file"):
         read_model(model.folder)
 
 
@@ -429,6 +463,133 @@ def test_unreadable_folders_are_left_out_of_the_list(tmp_path: Path, ultralight_
     shipped = len(list(models.SHIPPED.glob("*")))
     assert [m.name for m in list_models()][shipped:] == ["good"]
     assert load_model("good").id == "good@1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("key", "odd"),
+    [
+        ("origin", {"cases": [{"case": "a", "revision": "three", "image_sha256": "b"}]}),
+        ("origin", ["trained"]),
+        ("title", 7),
+        ("classes", {"0": "background"}),
+        ("window", None),
+        ("plausible_ml", [1, 2]),
+    ],
+    ids=str,
+)
+def test_an_odd_model_among_the_installed_ones_is_named_and_passed_over(
+    tmp_path: Path, ultralight_home: Path, caplog: pytest.LogCaptureFixture, key: str, odd: Any
+) -> None:
+    install_model(small_model(tmp_path / "good", name="good").folder)
+    install_model(small_model(tmp_path / "odd", name="odd").folder)
+    change(ultralight_home / "models" / "odd" / "1.0.0", lambda facts: facts["ultralight"].update({key: odd}))
+    for _ in range(3):
+        assert "good" in [found.name for found in list_models()]
+        assert "odd" not in [found.name for found in list_models()]
+        assert load_model("good").name == load_model("good@1.0.0").name == "good"
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith("passed over a model that cannot be used: expected UltraLight's facts in ")
+    assert str(ultralight_home / "models" / "odd" / "1.0.0") in said
+
+
+def test_what_is_not_finished_or_no_folder_is_no_model(tmp_path: Path, ultralight_home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    install_model(small_model(tmp_path / "good", name="good").folder)
+    (ultralight_home / "models" / "good" / ".lock").write_bytes(b"")
+    (ultralight_home / "models" / "good" / "current").write_text("1.0.0\n")
+    shutil.copytree(tmp_path / "good", ultralight_home / "models" / "good" / ".writing-01234567-1-01234567")
+    assert [found.id for found in list_models() if found.name == "good"] == ["good@1.0.0"]
+    assert caplog.records == []
+
+
+# ---- several at once, others' folders, a shared place
+
+INSTALL = """
+import sys
+from pathlib import Path
+from ultralightunet import install_model
+sys.stdin.readline()
+print(install_model(Path(sys.argv[1])).folder)
+"""
+
+
+def test_processes_that_install_one_model_at_once_all_succeed(tmp_path: Path, model: Model, root: Path, ultralight_home: Path) -> None:
+    command = [sys.executable, "-c", INSTALL, str(model.folder)]
+    jobs = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) for _ in range(3)]
+    # They import meanwhile, and then begin together.
+    outs = {job.communicate("go\n", timeout=120)[0].strip() for job in jobs}
+    assert [job.returncode for job in jobs] == [0, 0, 0]
+    assert outs == {str(ultralight_home / "models" / "small" / "1.0.0")}
+    assert [path.name for path in (ultralight_home / "models" / "small").iterdir()] == ["1.0.0"]
+
+
+def test_a_model_that_another_process_installed_in_between_is_the_same_or_refused(
+    tmp_path: Path, ultralight_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    same, other = small_model(tmp_path / "same"), small_model(tmp_path / "other", seed=1)
+
+    def overtaken(by: Model) -> None:
+        def copy(source: Path, target: Path) -> None:
+            shutil.copytree(source, target)
+            shutil.copytree(by.folder, ultralight_home / "models" / "small" / "1.0.0")
+
+        monkeypatch.setattr("ultralightunet.models.registry._copy", copy)
+
+    overtaken(same)
+    assert install_model(same.folder).sha256 == same.sha256
+    shutil.rmtree(ultralight_home / "models" / "small" / "1.0.0")
+    overtaken(other)
+    with pytest.raises(ModelError, match="installed already with other weights"):
+        install_model(same.folder)
+    assert [path.name for path in (ultralight_home / "models" / "small").iterdir()] == ["1.0.0"]
+
+
+@pytest.mark.parametrize("link", ["a file", "a folder", "itself", "nothing"])
+def test_a_link_that_leads_out_of_a_model_folder_is_not_followed(tmp_path: Path, model: Model, ultralight_home: Path, link: str) -> None:
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "letter").write_text("secret")
+    private = tmp_path / "private"
+    targets = {"a file": private / "letter", "a folder": private, "itself": model.folder, "nothing": tmp_path / "nowhere"}
+    (model.folder / "README.md").symlink_to(targets[link])
+    with pytest.raises(ModelError, match="found the link README.md that leads elsewhere; copy the files themselves"):
+        install_model(model.folder)
+    assert everything_in(ultralight_home) == {}
+    (model.folder / "README.md").unlink()
+    (model.folder / "README.md").symlink_to("LICENSE")
+    assert (install_model(model.folder).folder / "README.md").read_text() == "CC0-1.0\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes in folders")
+@pytest.mark.parametrize("path", [METADATA, WEIGHTS, Path("README.md")], ids=str)
+def test_a_pipe_in_a_model_folder_does_not_hang(model: Model, ultralight_home: Path, path: Path) -> None:
+    (model.folder / path).unlink(missing_ok=True)
+    os.mkfifo(model.folder / path)
+    with pytest.raises(ModelError, match="is no file|found that README.md is none"):
+        install_model(model.folder)
+    assert everything_in(ultralight_home) == {}
+
+
+def test_a_weight_file_that_is_far_too_large_is_not_read(model: Model) -> None:
+    with (model.folder / WEIGHTS).open("r+b") as file:
+        # Holes: nothing of it takes room on the disk.
+        file.truncate(10**10)
+    with pytest.raises(ModelError, match=r"found another thing: 10000000000 bytes are more than model.safetensors can hold"):
+        read_model(model.folder).weights()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are another thing on Windows")
+def test_on_a_shared_home_whoever_reads_the_models_reads_the_choice(tmp_path: Path, model: Model, ultralight_home: Path) -> None:
+    ultralight_home.chmod(0o755)
+    model.folder.chmod(0o700)
+    before = os.umask(0o077)
+    try:
+        install_model(model.folder)
+        models.set_current("small", "1.0.0")
+    finally:
+        os.umask(before)
+    made = list((ultralight_home / "models").rglob("*"))
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_dir()} == {0o755}
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_file()} == {0o644}
+    assert ultralight_home / "models" / "small" / "current" in made
 
 
 def test_a_name_means_the_version_that_was_made_current(tmp_path: Path, ultralight_home: Path) -> None:

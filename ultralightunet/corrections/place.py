@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..errors import InputError
 from ..home import home
+from ..models.checks import is_name
 
 
 def default_store(model_name: str) -> Path:
     """The folder of the store that belongs to a model, by its NAME or NAME@VERSION; all versions of a model share one.
 
     It is made when the first correction is saved to it.
+
+    Raises:
+        InputError: if no model can be called so.
     """
-    return home() / "stores" / model_name.partition("@")[0]
+    name = model_name.partition("@")[0]
+    if not is_name(name):
+        raise InputError(f"expected the name of a model, found {model_name!r}; `ultralight models` lists them")
+    return home() / "stores" / name

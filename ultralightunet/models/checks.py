@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"\w([\w .+-]*[\w+-])?")
 _VERSION = re.compile(r"\w[\w.+-]*")
 
+# Far beyond any model of use; beyond them a folder of a few kilobytes could take all memory.
+_MOST_CHANNELS = 4096
+_MOST_IN_WINDOW = 2**31
+_LARGEST_SIDE = 16384
+_LARGEST_WHOLE = 64
+
 
 def check_facts(model: Model) -> None:
     """Look at every fact that a computation or a path is made of.
@@ -25,9 +31,14 @@ def check_facts(model: Model) -> None:
     _check_intensity(model)
 
 
+def is_name(text: str) -> bool:
+    """Whether a folder may be called so; a name like "../x" would lead out of the place where it is made."""
+    return bool(_NAME.fullmatch(text))
+
+
 def _check_identity(model: Model) -> None:
-    # Both become folders of the user's models: a name like "../x" would lead out of there.
-    if not _NAME.fullmatch(model.name):
+    # Both become folders of the user's models.
+    if not is_name(model.name):
         raise ValueError(f"the name {model.name!r} is not made of letters, digits and . _ + -")
     if not _VERSION.fullmatch(model.version) or model.version == "current":
         raise ValueError(f"the version {model.version!r} is not made of letters, digits and . _ + -")
@@ -39,6 +50,8 @@ def _check_network(model: Model) -> None:
         raise ValueError(f"no such architecture: {network}")
     if len(network.channels) != 5 or min(network.channels) < 2 or network.in_channels < 1 or network.out_channels < 1:
         raise ValueError(f"no such architecture: {network}")
+    if max(*network.channels, network.in_channels, network.out_channels) > _MOST_CHANNELS:
+        raise ValueError(f"more than {_MOST_CHANNELS} channels in {network}")
     indices = [c.index for c in model.classes]
     if indices != list(range(max(2, network.out_channels))):
         raise ValueError(f"{network.out_channels} output channels do not fit the classes {indices}")
@@ -54,14 +67,16 @@ def _check_grid(model: Model) -> None:
     dims = model.spatial_dims
     if len(model.window) != dims or any(v < 32 or v % 32 for v in model.window):
         raise ValueError(f"the window {model.window} is not {dims} multiples of 32")
+    if math.prod(model.window) * (model.architecture.in_channels + model.architecture.out_channels) > _MOST_IN_WINDOW:
+        raise ValueError(f"the window {model.window} is more than a computer can see at once")
     if model.spacing is not None and (len(model.spacing) != dims or not all(0 < v < math.inf for v in model.spacing)):
         raise ValueError(f"the spacing {model.spacing} is not {dims} sizes in mm above zero")
-    if model.size is not None and not all(v > 0 for v in model.size):
-        raise ValueError(f"the size {model.size} is not two numbers of pixels above zero")
+    if model.size is not None and not all(0 < v <= _LARGEST_SIDE for v in model.size):
+        raise ValueError(f"the size {model.size} is not two numbers of pixels from 1 to {_LARGEST_SIDE}")
     if len(set(model.mirrored)) < len(model.mirrored) or not set(model.mirrored) <= set(range(dims)):
         raise ValueError(f"mirrored {model.mirrored} are not axes from 0 to {dims - 1}, each once")
-    if not 0 <= model.whole < math.inf:
-        raise ValueError(f"whole is {model.whole}, not a number of voxels")
+    if not 0 <= model.whole <= _LARGEST_WHOLE:
+        raise ValueError(f"whole is {model.whole}, not a number of million voxels up to {_LARGEST_WHOLE}")
 
 
 def _check_intensity(model: Model) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,14 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from ..errors import ModelError, OutputError
+from ..disk import folder_beside, make_folder, read_json, read_small, share, sync_files, write_new
+from ..errors import ModelError, OutputError, only_our_errors
 from .facts import Model
 from .metadata import parsed, to_metadata
 
 METADATA = Path("configs/metadata.json")
 WEIGHTS = Path("models/model.safetensors")
+LICENCE = Path("LICENSE")
 
 
 def read_model(folder: Path) -> Model:
@@ -34,16 +36,17 @@ def read_model(folder: Path) -> Model:
         ModelError: if the metadata is missing, damaged, too new or contradicts itself.
     """
     path = folder / METADATA
-    try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(f"expected a model folder with {METADATA}, found none in {folder}; give the folder that holds it") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"expected JSON in {path}, found a damaged file ({error}); copy the model again") from error
-    try:
-        return parsed(folder, metadata)
-    except (LookupError, TypeError, ValueError, OverflowError) as error:
-        raise ModelError(f"expected UltraLight's facts in {path}, found a fault: {_said(error)}; export the model again") from error
+    with only_our_errors(path, "a model's facts", kind=ModelError):
+        try:
+            metadata = read_json(path)
+        except OSError as error:
+            raise ModelError(f"expected a model folder with {METADATA}, found none in {folder}; give the folder that holds it") from error
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"expected JSON in {path}, found a damaged file ({error}); copy the model again") from error
+        try:
+            return parsed(folder, metadata)
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ModelError(f"expected UltraLight's facts in {path}, found a fault: {_said(error)}; export the model again") from error
 
 
 def write_model(
@@ -81,18 +84,19 @@ def write_model(
     try:
         text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
         parsed(folder, json.loads(text))
-    except (LookupError, TypeError, ValueError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(f"expected facts that make a model, found a fault: {_said(error)}; correct it and write again") from error
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
-            beside = Path(temporary) / "model"
-            for path in (METADATA, WEIGHTS):
-                (beside / path).parent.mkdir(parents=True)
-            (beside / WEIGHTS).write_bytes(blob)
-            (beside / "LICENSE").write_text(licence_text, encoding="utf-8", errors="replace")
-            (beside / METADATA).write_text(text, encoding="utf-8")
-            os.replace(beside, folder)
+        with folder_beside(folder.parent, "writing") as beside:
+            share(beside)
+            files = {WEIGHTS: blob, LICENCE: licence_text.encode("utf-8", "replace"), METADATA: text.encode()}
+            for path, content in files.items():
+                target = beside / "model" / path
+                make_folder(target.parent, within=beside)
+                write_new(target, content)
+            sync_files(beside / "model")
+            os.replace(beside / "model", folder)
     except OSError as error:
         raise OutputError(f"the model could not be written to {folder}: {error}; choose a folder that can be written") from error
     written = read_model(folder)
@@ -103,8 +107,18 @@ def write_model(
 def read_weights(model: Model) -> dict[str, NDArray[Any]]:
     """See `Model.weights`."""
     path = model.folder / WEIGHTS
+    with only_our_errors(path, "the weights of a model", kind=ModelError):
+        return _checked_weights(model, path)
+
+
+def _checked_weights(model: Model, path: Path) -> dict[str, NDArray[Any]]:
+    # Double precision would be four times what is written here; the header of safetensors takes a hundred bytes for a tensor.
+    shapes = model.architecture.parameter_shapes().values()
+    most = 8 * sum(math.prod(shape) for shape in shapes) + 1000 * len(shapes) + 2**20
     try:
-        blob = path.read_bytes()
+        blob = read_small(path, most=most)
+    except ValueError as error:
+        raise ModelError(f"expected the weights of {model.id} at {path}, found another thing: {error}; copy the model again") from error
     except OSError as error:
         raise ModelError(f"expected the weights of {model.id} at {path}, found none; copy the model folder again") from error
     found = hashlib.sha256(blob).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -26,52 +27,102 @@ def parsed(folder: Path, metadata: dict[str, Any]) -> Model:
         raise ModelError(f"{folder} was written by a newer version of UltraLight; update UltraLight to use it")
     network = facts["architecture"]
     architecture = Architecture(
-        spatial_dims=int(network["spatial_dims"]),
-        in_channels=int(network["in_channels"]),
-        out_channels=int(network["out_channels"]),
-        channels=tuple(int(c) for c in network["channels"]),
+        spatial_dims=_whole(network["spatial_dims"]),
+        in_channels=_whole(network["in_channels"]),
+        out_channels=_whole(network["out_channels"]),
+        channels=_wholes(network["channels"]),
         norm=network["norm"],
-    )
-    classes = tuple(
-        LabelClass(int(c["index"]), str(c["name"]), tuple(int(v) for v in c["color"]), str(c.get("snomed", "")))  # type: ignore[arg-type]
-        for c in facts["classes"]
     )
     intensity = {**facts["intensity"]}
     intensity.update({key: float(intensity[key]) for key in ("low", "high")})
-    intensity.update({key: tuple(float(v) for v in intensity[key]) for key in ("mean", "std")})
+    intensity.update({key: _numbers(intensity[key]) for key in ("mean", "std")})
     model = Model(
         folder=folder,
-        name=str(facts["name"]),
-        version=str(metadata["version"]),
-        title=str(facts["title"]),
-        modality=str(facts["modality"]),
+        name=_line(facts["name"]),
+        version=_line(metadata["version"]),
+        title=_line(facts["title"]),
+        modality=_line(facts["modality"]),
         architecture=architecture,
-        classes=classes,
-        spacing=tuple(float(v) for v in facts["spacing"]) if facts.get("spacing") else None,
-        size=(int(facts["size"][0]), int(facts["size"][1])) if facts.get("size") else None,
-        window=tuple(int(v) for v in facts["window"]),
+        classes=tuple(_class(entry) for entry in facts["classes"]),
+        spacing=_numbers(facts["spacing"]) if facts.get("spacing") else None,
+        size=(_whole(facts["size"][0]), _whole(facts["size"][1])) if facts.get("size") else None,
+        window=_wholes(facts["window"]),
         whole=float(facts.get("whole", 0)),
         box_is_image=bool(facts.get("box_is_image", False)),
         intensity=Intensity(**intensity),
-        mirrored=tuple(int(v) for v in facts.get("mirrored", ())),
-        keep_largest=tuple(tuple(int(v) for v in group) for group in facts.get("keep_largest", ())),
-        plausible_ml={int(index): (float(low), float(high)) for index, (low, high) in facts.get("plausible_ml", {}).items()},
-        licence=str(facts["licence"]),
-        intended_use=str(metadata.get("intended_use", "")),
-        scores=dict(metadata.get("eval_metrics", {})),
-        parent=str(facts.get("parent", "")),
-        origin=_origin(facts.get("origin", {})),
-        sha256=str(facts["sha256"]),
+        mirrored=_wholes(facts.get("mirrored", ())),
+        keep_largest=tuple(_wholes(group) for group in facts.get("keep_largest", ())),
+        plausible_ml={int(index): _range(ends) for index, ends in _table(facts.get("plausible_ml", {})).items()},
+        licence=_line(facts["licence"]),
+        intended_use=_text(metadata.get("intended_use", "")),
+        scores=_table(metadata.get("eval_metrics", {})),
+        parent=_line(facts.get("parent", "")),
+        origin=_origin(_table(facts.get("origin", {}))),
+        sha256=_line(facts["sha256"]),
         metadata=metadata,
     )
     check_facts(model)
     return model
 
 
+def _class(entry: dict[str, Any]) -> LabelClass:
+    red, green, blue = _wholes(entry["color"])
+    return LabelClass(_whole(entry["index"]), _line(entry["name"]), (red, green, blue), _line(entry.get("snomed", "")))
+
+
 def _origin(found: dict[str, Any]) -> dict[str, Any]:
-    for case in found.get("cases", ()):
-        str(case["case"]), int(case["revision"]), str(case["image_sha256"])
-    return dict(found)
+    """With what others count on: the cases' names and hashes, and words."""
+    words: dict[str, Any] = {key: _line(found[key]) for key in ("created", "decision") if key in found}
+    cases = [
+        {
+            **_table(case),
+            "case": _line(case["case"]),
+            "revision": _whole(case["revision"]),
+            "use": _line(case.get("use", "train")),
+            "image_sha256": _line(case["image_sha256"]),
+            "labels_sha256": _line(case.get("labels_sha256", "")),
+        }
+        for case in found.get("cases", ())
+    ]
+    return {**found, **words, **({"cases": cases} if "cases" in found else {})}
+
+
+def _table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r} is no table of names and values")
+    return dict(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _line(value: Any) -> str:
+    """Text that a terminal, a table and a header can show: without line breaks and other control characters."""
+    if any(unicodedata.category(letter) == "Cc" for letter in _text(value)):
+        raise ValueError(f"{value!r} is not one line of text")
+    return str(value)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or int(value) != value:
+        raise TypeError(f"{value!r} is no whole number")
+    return int(value)
+
+
+def _wholes(values: Any) -> tuple[int, ...]:
+    return tuple(_whole(value) for value in values)
+
+
+def _range(ends: Any) -> tuple[float, float]:
+    low, high = _numbers(ends)
+    return low, high
+
+
+def _numbers(values: Any) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
 
 
 def to_metadata(model: Model, sha256: str, extra: dict[str, Any]) -> dict[str, Any]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 import re
 import shutil
-import stat
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..disk import folder_beside, make_folder, read_small, share, sync_files
 from ..errors import ModelError, OutputError
 from ..home import home
 from .facts import Model
 from .folder import METADATA, read_model
+
+logger = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).parent.parent / "shipped"
 
@@ -58,16 +61,20 @@ def current_of(versions: Sequence[Model]) -> Model:
 
 
 def list_models() -> list[Model]:
-    """Every shipped and installed model that can be read, shipped first; unreadable folders are left out."""
+    """Every shipped and installed model that can be read, shipped first; one that cannot be is passed over, and named in the log."""
     found: dict[str, Model] = {}
     folders = [
         *sorted(SHIPPED.glob("*")),
         *sorted(installed_folder().glob("*/*"), key=lambda folder: (folder.parent, _version_order(folder.name))),
     ]
     for folder in folders:
+        # What is not finished has a name with a dot; files beside the versions are notes.
+        if folder.name.startswith(".") or not folder.is_dir():
+            continue
         try:
             model = read_model(folder)
-        except ModelError:
+        except ModelError as error:
+            _say_once(f"passed over a model that cannot be used: {error}")
             continue
         found.setdefault(model.id, model)
     return list(found.values())
@@ -83,26 +90,23 @@ def install_model(folder: Path) -> Model:
     model = read_model(folder)
     model.weights()
     target = installed_folder() / model.name / model.version
-    if target.exists():
-        present = read_model(target)
-        if present.metadata != model.metadata:
-            other = "facts" if present.sha256 == model.sha256 else "weights"
-            raise ModelError(
-                f"{model.id} is installed already with other {other}; give the new model another version in its configs/metadata.json"
-            )
-        return present
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".installing-") as beside:
-            copy = Path(beside) / "model"
-            shutil.copytree(folder, copy, copy_function=shutil.copyfile)
-            for path in (copy, *copy.rglob("*")):
-                # What comes from a read-only disk could be neither moved into place nor deleted later.
-                path.chmod(path.stat().st_mode | stat.S_IWUSR)
-            os.replace(copy, target)
+        if not target.exists():
+            make_folder(target.parent, within=home())
+            with folder_beside(target.parent, "installing") as beside:
+                share(beside)
+                _copy(folder, beside / "model")
+                sync_files(beside / "model")
+                _move(beside / "model", target)
     except OSError as error:
         raise OutputError(f"the model could not be copied to {target}: {error}; free space there or set ULTRALIGHT_HOME") from error
-    return read_model(target)
+    present = read_model(target)
+    if present.metadata != model.metadata:
+        other = "facts" if present.sha256 == model.sha256 else "weights"
+        raise ModelError(
+            f"{model.id} is installed already with other {other}; give the new model another version in its configs/metadata.json"
+        )
+    return present
 
 
 def installed_folder() -> Path:
@@ -115,9 +119,41 @@ def is_installed(model: Model) -> bool:
     return any(place.resolve() in model.folder.resolve().parents for place in (SHIPPED, installed_folder()))
 
 
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder of somebody else's with the permissions of its new place: what comes from a read-only disk could not be moved later."""
+    target.mkdir()
+    share(target)
+    for path in sorted(source.iterdir()):
+        if path.is_symlink() and not (path.is_file() and path.resolve().is_relative_to(source.resolve())):
+            raise ModelError(
+                f"expected files in the model folder {source}, found the link {path.name} that leads elsewhere; copy the files themselves"
+            )
+        if path.is_dir():
+            _copy(path, target / path.name)
+        elif not path.is_file():
+            raise ModelError(f"expected files in the model folder {source}, found that {path.name} is none; take it away")
+        else:
+            shutil.copyfile(path, target / path.name)
+            share(target / path.name)
+
+
+def _move(made: Path, target: Path) -> None:
+    try:
+        os.replace(made, target)
+    except OSError:
+        # Another process installed the same version in between; which one it is, is compared by whoever called.
+        if not target.is_dir():
+            raise
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    logger.warning("%s", text)
+
+
 def _current_version(name: str) -> str | None:
     try:
-        return (installed_folder() / name / CURRENT).read_text(encoding="utf-8").strip()
+        return read_small(installed_folder() / name / CURRENT).decode().strip()
     except (OSError, ValueError):
         # Nobody has chosen one, or the note of it is damaged.
         return None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from ..disk import clear_unfinished, make_folder, replace_durably
 from ..errors import ModelError, OutputError
+from ..home import home
 from .facts import Model
 from .registry import CURRENT, current_of, installed_folder, list_models
 
@@ -66,16 +65,9 @@ def set_current(name: str, version: str) -> Model:
         raise ModelError(f"expected a version of {name} that is at hand ({there}), found {version!r}; `ultralight models` lists them")
     note = installed_folder() / name / CURRENT
     try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, beside = tempfile.mkstemp(dir=note.parent, prefix=".current-")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(version + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, note)
-        finally:
-            Path(beside).unlink(missing_ok=True)
+        make_folder(note.parent, within=home())
+        clear_unfinished(note.parent)
+        replace_durably(note, f"{version}\n".encode())
     except OSError as error:
         raise OutputError(
             f"expected to note in {note} that {chosen.id} is used, found an obstacle: {error.strerror}; free space there"

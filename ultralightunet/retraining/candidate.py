@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..corrections.locking import only_writer
+from ..disk import folder_beside, make_folder
 from ..errors import ModelError, OutputError
+from ..home import home
 from ..models import Model, install_model, list_models, write_model
 from ..models.registry import installed_folder, is_installed
 
@@ -40,8 +42,8 @@ def installed_parent(model: Model) -> Model:
 @contextmanager
 def temporary_model(model: Model, weights: Mapping[str, np.ndarray]) -> Iterator[Model]:
     """A model folder with these weights in half precision, as the product would run it; gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="ultralight-") as folder:
-        yield write_model(Path(folder) / "candidate", model, weights, licence_text="")
+    with folder_beside(Path(tempfile.gettempdir()), "candidate", private=True) as folder:
+        yield write_model(folder / "model", model, weights, licence_text="")
 
 
 def write_version(
@@ -57,7 +59,7 @@ def write_version(
     cases = sum(case["use"] == "train" for case in origin["cases"])
     folder = installed_folder() / parent.name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, within=home())
         with only_writer(folder / ".lock"):
             version = _next_version(parent, folder)
             facts = replace(child, version=version, origin=origin, scores=scores)
