@@ -11,7 +11,7 @@ import pytest
 from tests.cli.test_cli import Command, sentence, ultralight
 from tests.corrections.test_store import CLASSES, labels_on, save
 from tests.io_files import dicom_series, rotation, write_nii
-from ultralightunet import InputError, Segmentation
+from ultralightunet import InputError, LabelClass, Segmentation
 from ultralightunet.corrections import Store
 from ultralightunet.exports import export
 from ultralightunet.io import read_image
@@ -154,3 +154,110 @@ def test_labels_without_a_voxel_make_a_segmentation_too(tmp_path: Path, ultralig
     assert ultralight(*add).code == 0
     out = export(Store(tmp_path / "store"), tmp_path / "out", format="dicom-seg", dicom_source=tmp_path / "scan")
     assert not pydicom.dcmread(next(out.iterdir())).pixel_array.any()
+
+
+# ---- what a segmentation may tell
+
+
+def everything_filled(folder: Path) -> None:
+    """Write a secret into every attribute of the dictionary that can hold one, into items of every sequence, and into private ones."""
+    texts = {"AE", "AS", "CS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UR", "UT"}
+    values = {"DA": "19470203", "DT": "19470203", "TM": "194702", "AS": "047Y", "CS": "DOE", "AE": "DOE"}
+    kept = {"SpecificCharacterSet", "Modality", "PatientSex", "PhotometricInterpretation"}
+    item = pydicom.Dataset()
+    item.PatientID, item.PersonName, item.CodeMeaning, item.CodeValue, item.CodingSchemeDesignator = (
+        "DOE-4711",
+        "DOE^JOHN",
+        "DOE",
+        "1",
+        "99DOE",
+    )
+    for path in folder.iterdir():
+        header = pydicom.dcmread(path)
+        for tag, (kind, _many, _, retired, keyword) in pydicom.datadict.DicomDictionary.items():
+            # Neither groups of the file itself nor those of pixels.
+            if not keyword or retired or keyword in header or keyword in kept or tag >> 16 in (0x0000, 0x0002, 0x5200, 0x7FE0, 0xFFFE):
+                continue
+            if kind == "SQ":
+                setattr(header, keyword, pydicom.Sequence([item]))
+            elif kind in texts:
+                setattr(header, keyword, values.get(kind, "DOE^JOHN" if kind == "PN" else "DOE-4711"))
+        block = header.private_block(0x0011, "DOE MEDICAL", create=True)
+        block.add_new(1, "LO", "DOE-4711")
+        header.save_as(path)
+
+
+def told(dataset: Any) -> list[str]:
+    """Every value in a data set and in the items of its sequences, as text."""
+    found = []
+    for element in dataset:
+        found += [text for item in element.value for text in told(item)] if element.VR == "SQ" else [f"{element.keyword}={element.value}"]
+    return found
+
+
+def test_nothing_of_a_header_goes_along_but_what_may(tmp_path: Path) -> None:
+    series(tmp_path / "scan")
+    everything_filled(tmp_path / "scan")
+    store, labels = saved(tmp_path / "store", tmp_path / "scan")
+    (path,) = export(store, tmp_path / "out", format="dicom-seg", dicom_source=tmp_path / "scan").iterdir()
+    found = pydicom.dcmread(path)
+    assert [text for text in told(found) if "DOE" in text or "1947" in text or "047Y" in text] == []
+    assert b"DOE" not in path.read_bytes()
+    assert not any(element.tag.is_private for element in found.iterall())
+    assert highdicom.seg.segread(path).get_volume(combine_segments=True).array.sum() == labels.labels.sum()
+
+
+def test_a_segmentation_that_goes_back_to_its_study_keeps_the_patient_where_that_is_asked_for(tmp_path: Path, ultralight: Command) -> None:
+    patient = {"PatientName": "Müller^Jürgen", "PatientID": "4711", "OtherPatientIDs": "DOE", "SpecificCharacterSet": "ISO_IR 100"}
+    series(tmp_path / "scan", **patient, OperatorsName="DOE^JOHN", InstitutionName="DOE")
+    store, _ = saved(tmp_path / "store", tmp_path / "scan")
+    command = ("export", store.folder, "-o", tmp_path / "out", "--format", "dicom-seg", "--dicom-source", tmp_path / "scan")
+    result = ultralight(*command, "--keep-patient")
+    assert result.code == 0
+    assert "name the patient, as was asked for" in result.err
+    found = pydicom.dcmread(next((tmp_path / "out").iterdir()))
+    assert (str(found.PatientName), found.PatientID, found.SpecificCharacterSet) == ("Müller^Jürgen", "4711", "ISO_IR 192")
+    for name, value in PATIENT.items():
+        assert found.get(name) == (None if name == "PatientAge" else value), name
+    assert [text for text in told(found) if "DOE" in text] == []
+
+
+def test_keeping_the_patient_is_refused_where_nothing_would_come_of_it(tmp_path: Path, ultralight: Command) -> None:
+    store = Store(tmp_path / "store")
+    save(store)
+    assert "expected --keep-patient with --format dicom-seg" in sentence(
+        ultralight("export", store.folder, "-o", tmp_path / "out", "--format", "nifti", "--keep-patient")
+    )
+
+
+@pytest.mark.parametrize("charset", [None, "ISO_IR 100", "ISO_IR 192", "ISO 2022 IR 87"])
+def test_a_class_has_its_name_in_any_language(tmp_path: Path, charset: str | None) -> None:
+    series(tmp_path / "scan", **({"SpecificCharacterSet": charset} if charset else {}))
+    image = read_image(tmp_path / "scan")
+    names = ("Gefäß", "海馬", r"left\right", "x" * 70, "Опухоль")
+    shown = ("Gefäß", "海馬", "left right", "x" * 64, "Опухоль")
+    named = [LabelClass(n, name, (9, 9, 9), "10200004" if n % 2 else "") for n, name in enumerate(names, 1)]
+    classes = (LabelClass(0, "background"), *named)
+    labels = Segmentation((image.array % 6).astype(np.uint8), image.affine, classes)
+    Store(tmp_path / "store").add(image, labels, None)
+    (path,) = export(Store(tmp_path / "store"), tmp_path / "out", format="dicom-seg", dicom_source=tmp_path / "scan").iterdir()
+    found = pydicom.dcmread(path)
+    assert tuple(segment.SegmentLabel for segment in found.SegmentSequence) == shown
+    meanings = [segment.SegmentedPropertyTypeCodeSequence[0].CodeMeaning for segment in found.SegmentSequence]
+    assert meanings == [shown[0], "Tissue", shown[2], "Tissue", shown[4]]
+
+
+@pytest.mark.parametrize(("tag", "value"), [("SOPClassUID", "1.2.3.4.5.6.7"), ("SOPInstanceUID", "DOE^JOHN"), ("StudyInstanceUID", None)])
+def test_an_image_that_nothing_can_refer_to_is_refused_in_a_sentence(tmp_path: Path, tag: str, value: str | None) -> None:
+    series(tmp_path / "scan")
+    store, _ = saved(tmp_path / "store", tmp_path / "scan")
+    for number, path in enumerate((tmp_path / "scan").iterdir()):
+        header = pydicom.dcmread(path)
+        if value is None:
+            delattr(header, tag)
+        else:
+            setattr(header, tag, f"{value} {number}" if tag == "SOPInstanceUID" else value)
+        header.save_as(path, enforce_file_format=False)
+    with pytest.raises(InputError, match="expected (an image with a|a series that|in .* the DICOM series)"):
+        export(store, tmp_path / "out", format="dicom-seg", dicom_source=tmp_path / "scan")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scan", "store"]

@@ -29,6 +29,12 @@ def add_to(commands: Any) -> None:
         "--role", choices=("train", "holdout"), help="only cases that train, or only those that are held out (default: both)"
     )
     command.add_argument("--dicom-source", type=Path, metavar="DIR", help="for dicom-seg: folder with the series that the images came from")
+    command.add_argument(
+        "--keep-patient",
+        action="store_true",
+        help="for dicom-seg: keep name, number and dates of patient and study, for segmentations that go back to that study "
+        "(default: the store's pseudonym, no dates)",
+    )
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     command.set_defaults(run=run)
 
@@ -43,11 +49,23 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"expected a store of corrections, found none at {options.store}; check the name")
     if options.dicom_source is not None and options.format != "dicom-seg":
         raise InputError(f"expected --dicom-source with --format dicom-seg, found it with {options.format}; leave it out")
+    if options.keep_patient and options.format != "dicom-seg":
+        raise InputError(f"expected --keep-patient with --format dicom-seg, found it with {options.format}; leave it out")
     show: Any = ProgressLines() if options.json else ProgressBar(options.store.name)
     try:
-        folder = finish(exporting(store, options.output, format=options.format, role=options.role, dicom_source=options.dicom_source), show)
+        work = exporting(
+            store,
+            options.output,
+            format=options.format,
+            role=options.role,
+            dicom_source=options.dicom_source,
+            keep_patient=options.keep_patient,
+        )
+        folder = finish(work, show)
     finally:
         show.close()
+    if options.keep_patient:
+        sys.stderr.write(f"ultralight: the segmentations in {folder} name the patient, as was asked for; keep them where the images are\n")
     if options.json:
         write_json(event="result", folder=str(folder), format=options.format, cases=len(store.cases(options.role)))
     else:

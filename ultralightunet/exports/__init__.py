@@ -38,7 +38,15 @@ FORMATS: Mapping[str, Exporter] = MappingProxyType(
 """What can be written, by the name that the command line knows."""
 
 
-def export(store: Store, folder: str | Path, *, format: str, role: Role | None = None, dicom_source: Path | None = None) -> Path:
+def export(
+    store: Store,
+    folder: str | Path,
+    *,
+    format: str,
+    role: Role | None = None,
+    dicom_source: Path | None = None,
+    keep_patient: bool = False,
+) -> Path:
     """Write the latest correction of each case to a new folder, whole or not at all.
 
     Args:
@@ -47,6 +55,7 @@ def export(store: Store, folder: str | Path, *, format: str, role: Role | None =
         format: one of `FORMATS`.
         role: only the cases that train, or only those that are held out.
         dicom_source: for "dicom-seg", the folder with the series that the images came from.
+        keep_patient: for "dicom-seg", whether the segmentations keep name, number and dates of patient and study, to go back to that study.
 
     Returns:
         `folder`.
@@ -55,11 +64,17 @@ def export(store: Store, folder: str | Path, *, format: str, role: Role | None =
         InputError: if there is nothing to export, or a correction is damaged.
         OutputError: if the folder holds something, or cannot be written.
     """
-    return finish(exporting(store, folder, format=format, role=role, dicom_source=dicom_source))
+    return finish(exporting(store, folder, format=format, role=role, dicom_source=dicom_source, keep_patient=keep_patient))
 
 
 def exporting(
-    store: Store, folder: str | Path, *, format: str, role: Role | None = None, dicom_source: Path | None = None
+    store: Store,
+    folder: str | Path,
+    *,
+    format: str,
+    role: Role | None = None,
+    dicom_source: Path | None = None,
+    keep_patient: bool = False,
 ) -> Generator[Progress, None, Path]:
     """As `export`, with an event after each case."""
     folder = Path(folder)
@@ -69,7 +84,9 @@ def exporting(
     if not cases:
         held = f" with the role {role}" if role else ""
         raise InputError(f"expected corrections{held} in {store.folder}, found none; add some with `ultralight corrections add`")
-    writer = partial(write_dicom_seg, source=dicom_source) if format == "dicom-seg" else FORMATS[format]
+    writer = FORMATS[format]
+    if format == "dicom-seg":
+        writer = partial(write_dicom_seg, source=dicom_source, keep_patient=keep_patient)
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise OutputError(f"expected a new or empty folder, found other things at {folder}; choose another folder")

@@ -1,12 +1,13 @@
 """DICOM segmentations of the series that the images came from, through highdicom.
 
-A segmentation belongs to the study of its series: it keeps that study's UIDs, and refers to its images. Names and dates it does not keep:
-the patient is called by the pseudonym of the store.
+A segmentation belongs to the study of its series: it keeps that study's UIDs, and refers to its images. Names and dates it does not keep,
+unless that is asked for (`dicom_header`): the patient is called by the pseudonym of the store.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
@@ -18,31 +19,19 @@ from numpy.typing import NDArray
 
 from ..corrections import Revision
 from ..corrections.files import image_hash
-from ..errors import InputError, OutputError
+from ..errors import InputError, OutputError, only_our_errors
 from ..io import read_image
 from ..io.dicom_headers import read_dicom_file
 from ..io.geometry import ras_from_lps
 from ..models import LabelClass
+from .dicom_header import one_line, source_header
 
 _LOG = logging.getLogger(__name__)
 
-_PATIENT = ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyDate", "StudyTime", "StudyID", "ReferringPhysicianName")
-"""What DICOM wants to be there, and lets be empty."""
 
-_MORE = (
-    "PatientAge",
-    "PatientSize",
-    "PatientWeight",
-    "PatientComments",
-    "StudyDescription",
-    "OtherPatientIDs",
-    "EthnicGroup",
-    "Occupation",
-)
-"""What may be missing."""
-
-
-def write_dicom_seg(folder: Path, cases: Sequence[Revision], classes: Sequence[LabelClass], *, source: Path | None) -> Iterator[Revision]:
+def write_dicom_seg(
+    folder: Path, cases: Sequence[Revision], classes: Sequence[LabelClass], *, source: Path | None, keep_patient: bool = False
+) -> Iterator[Revision]:
     """CASE.dcm for each case, and CASE-checked.dcm where not everything was checked.
 
     Args:
@@ -50,6 +39,7 @@ def write_dicom_seg(folder: Path, cases: Sequence[Revision], classes: Sequence[L
         cases: whose images were read from DICOM.
         classes: not used: each segmentation has the classes that were known when it was saved.
         source: folder with the series, in itself or in folders within; each case is matched by the hash of its image.
+        keep_patient: whether patient and study stay as they are, for a segmentation that goes back to its study.
 
     Raises:
         InputError: without highdicom, `source`, or a series for every case.
@@ -69,11 +59,11 @@ def write_dicom_seg(folder: Path, cases: Sequence[Revision], classes: Sequence[L
         )
     for revision in cases:
         files = series[revision.image_sha256]
-        _write(revision, files, revision.labels().labels, revision.classes, folder / f"{revision.case}.dcm")
+        _write(revision, files, revision.labels().labels, revision.classes, folder / f"{revision.case}.dcm", keep_patient)
         checked = revision.checked()
         if checked is not None:
             names = (LabelClass(0, "background"), LabelClass(1, "checked", (128, 174, 128)))
-            _write(revision, files, checked.astype(np.uint8), names, folder / f"{revision.case}-checked.dcm")
+            _write(revision, files, checked.astype(np.uint8), names, folder / f"{revision.case}-checked.dcm", keep_patient)
         yield revision
 
 
@@ -112,22 +102,32 @@ def _series(folder: Path) -> dict[str, list[Path]]:
     return {uid: list(files.values()) for uid, files in series.items()}
 
 
-def _write(revision: Revision, files: Sequence[Path], labels: NDArray[Any], classes: Sequence[LabelClass], path: Path) -> None:
+def _write(
+    revision: Revision, files: Sequence[Path], labels: NDArray[Any], classes: Sequence[LabelClass], path: Path, keep_patient: bool
+) -> None:
+    with only_our_errors(files[0].parent, "a series that a DICOM segmentation can refer to"):
+        made = _made(revision, files, labels, classes, keep_patient)
+    made.save_as(path, enforce_file_format=True)
+    _read_back(path, made)
+
+
+def _made(revision: Revision, files: Sequence[Path], labels: NDArray[Any], classes: Sequence[LabelClass], keep_patient: bool) -> Any:
     import highdicom
     import pydicom
 
     from .. import __version__
 
-    sources = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
-    for file, header in zip(files, sources, strict=True):
+    sources = []
+    for file in files:
+        header = pydicom.dcmread(file, stop_before_pixels=True)
         if "NumberOfFrames" in header and int(header.NumberOfFrames) > 1:
             raise InputError(f"expected a series with one image a file, found {header.NumberOfFrames} in {file}; export as nifti")
-        _complete(header)
+        sources.append(source_header(header, pseudonym=revision.group, keep_patient=keep_patient))
     planes = labels[_slice_of_each(revision, sources)] if labels.ndim == 3 else labels[np.newaxis]
     with warnings.catch_warnings():
         # highdicom says so where nothing is labelled; that can be right.
         warnings.simplefilter("ignore")
-        made = highdicom.seg.Segmentation(
+        return highdicom.seg.Segmentation(
             source_images=sources,
             pixel_array=np.ascontiguousarray(planes),
             segmentation_type="BINARY",
@@ -142,21 +142,6 @@ def _write(revision: Revision, files: Sequence[Path], labels: NDArray[Any], clas
             device_serial_number="0",
             content_label="CORRECTION",
         )
-    _pseudonymise(made, revision)
-    made.save_as(path, enforce_file_format=True)
-    _read_back(path, made)
-
-
-def _complete(header: Any) -> None:
-    """Add, empty, what every DICOM image should have and some exporters leave out."""
-    for name in (*_PATIENT, "PatientName", "PatientID"):
-        if name not in header:
-            setattr(header, name, "")
-    if "FrameOfReferenceUID" not in header:
-        # One for all images of the series, and the same at every export.
-        import pydicom.uid
-
-        header.FrameOfReferenceUID = pydicom.uid.generate_uid(entropy_srcs=[str(header.SeriesInstanceUID), "frame of reference"])
 
 
 def _slice_of_each(revision: Revision, headers: Sequence[Any]) -> list[int]:
@@ -178,29 +163,20 @@ def _described(entry: LabelClass, model: str) -> Any:
     from pydicom.sr.codedict import codes
     from pydicom.sr.coding import Code
 
-    name, _, version = model.partition("@")
-    by = highdicom.AlgorithmIdentificationSequence(
-        name=name[:64], version=version or "unknown", family=codes.cid7162.ArtificialIntelligence
-    )
-    kind = Code(entry.snomed, "SCT", entry.name[:64]) if entry.snomed else Code("85756007", "SCT", "Tissue")
+    name, _, version = (one_line(part) for part in model.partition("@"))
+    label = one_line(entry.name) or f"class {entry.index}"
+    is_coded = re.fullmatch(r"\d{6,16}", entry.snomed) is not None
+    by = highdicom.AlgorithmIdentificationSequence(name=name, version=version or "unknown", family=codes.cid7162.ArtificialIntelligence)
+    kind = Code(entry.snomed, "SCT", label) if is_coded else Code("85756007", "SCT", "Tissue")
     return highdicom.seg.SegmentDescription(
         segment_number=entry.index,
-        segment_label=entry.name[:64],
-        segmented_property_category=Code("123037004", "SCT", "Anatomical Structure") if entry.snomed else Code("85756007", "SCT", "Tissue"),
+        segment_label=label,
+        segmented_property_category=Code("123037004", "SCT", "Anatomical Structure") if is_coded else Code("85756007", "SCT", "Tissue"),
         segmented_property_type=kind,
         algorithm_type="SEMIAUTOMATIC" if name else "MANUAL",
         algorithm_identification=by if name else None,
         display_color=highdicom.color.CIELabColor.from_rgb(*entry.color),
     )
-
-
-def _pseudonymise(made: Any, revision: Revision) -> None:
-    made.PatientName, made.PatientID = revision.group, revision.group
-    for name in _PATIENT:
-        setattr(made, name, "")
-    for name in _MORE:
-        if name in made:
-            delattr(made, name)
 
 
 def _read_back(path: Path, made: Any) -> None:
