@@ -1,6 +1,6 @@
-"""The table of classes: name, colour and volume of each label of the labels layer in use."""
+"""The classes of the labels layer in use: which layer that is, what is painted next, and classes that are added."""
 
-# mypy: disallow-subclassing-any=False, disable-error-code="import-untyped"
+# mypy: disable-error-code="import-untyped"
 
 from __future__ import annotations
 
@@ -10,24 +10,17 @@ from typing import Any
 import numpy as np
 from magicgui.widgets import PushButton
 from napari.layers import Labels
-from napari.qt.threading import WorkerBase
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QAbstractItemView, QHBoxLayout, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from ultralightunet.errors import InputError
 from ultralightunet.models import LabelClass, Model
-from ultralightunet.volume import Segmentation
 
-from ..layers.conversion import attributes_of, classes_of, segmentation_of, show_classes
+from ..layers.conversion import classes_of, show_classes
 from ..layers.grid import KEY
 from ..parts.worker import show_failure
+from .class_rows import ClassRows
+from .counting import Counted, Counting
 from .new_class import NewClass
-
-PAUSE_MS = 300
-"""How long painting must rest before voxels are counted anew."""
-
-COLOR, NAME, AMOUNT = range(3)
 
 
 class ClassTable(QWidget):
@@ -46,10 +39,9 @@ class ClassTable(QWidget):
         self._model = model
         self._layer: Any = None
         self._point: tuple[float, ...] = ()
-        self._counter: _Counter | None = None
         self._title = QLabel()
         self._title.setWordWrap(True)
-        self._table = _make_table()
+        self._table = ClassRows()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._title)
@@ -63,10 +55,8 @@ class ClassTable(QWidget):
         row.addWidget(self.adopt.native)
         row.addWidget(self.add.native)
         layout.addLayout(row)
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(PAUSE_MS)
-        self._pause.timeout.connect(self._count)
+        self._counting = Counting(lambda: self._layer, self)
+        self._counting.counted.connect(self._counted)
         self._table.cellClicked.connect(self._use_row)
         self._table.currentCellChanged.connect(self._use_row)
         viewer.layers.selection.events.active.connect(self.follow_selection)
@@ -81,10 +71,7 @@ class ClassTable(QWidget):
 
     def rows(self) -> list[tuple[int, str, str]]:
         """Label, name and amount of each row, as shown."""
-        return [
-            (int(self._item(row, NAME).data(Qt.ItemDataRole.UserRole)), self._item(row, NAME).text(), self._item(row, AMOUNT).text())
-            for row in range(self._table.rowCount())
-        ]
+        return self._table.rows()
 
     def show_layer(self, layer: Any) -> None:
         """Show a labels layer that this plugin made, or nothing."""
@@ -95,13 +82,13 @@ class ClassTable(QWidget):
         self.add.native.setVisible(layer is not None)
         if layer is None:
             self._title.setText("Segment an image, or select labels made here, to see their classes.")
-            self._fill((), {})
+            self._table.fill((), {})
             return
         self._title.setText(f"Classes of <b>{layer.name}</b>")
         self._point = tuple(self._viewer.dims.point)
-        self._fill(classes_of(layer.metadata[KEY]), None)
+        self._table.fill(classes_of(layer.metadata[KEY]), None, color=layer.get_color)
         self._select_row()
-        self._count()
+        self._counting.now()
 
     def add_class(self, new: LabelClass) -> None:
         """Add a class to the labels that are shown, and select it for painting."""
@@ -163,70 +150,13 @@ class ClassTable(QWidget):
         self._point = point
 
     def _changed(self, event: Any = None) -> None:
-        self._pause.start()
+        self._counting.soon()
 
-    def _count(self) -> None:
-        if self._layer is None:
-            return
-        if self._counter is not None:
-            self._changed()
-            return
-        self._counter = _Counter(self._layer)
-        self._counter.returned.connect(self._counted)
-        self._counter.errored.connect(show_failure)
-        self._counter.finished.connect(self._count_finished)
-        self._counter.start()
-
-    def _count_finished(self) -> None:
-        self._counter = None
-
-    def _counted(self, result: _Counted) -> None:
-        layer, segmentation, counts, volumes = result
-        if layer is not self._layer:
-            self._changed()
-            return
-        unit = "Volume (ml)" if volumes is not None else "Pixels" if segmentation.labels.ndim == 2 else "Voxels"
-        self._table.setHorizontalHeaderItem(AMOUNT, QTableWidgetItem(unit))
-        self._fill(segmentation.classes, counts, volumes)
+    def _counted(self, result: Counted) -> None:
+        _, segmentation, counts, volumes = result
+        self._table.count_in("Volume (ml)" if volumes is not None else "Pixels" if segmentation.labels.ndim == 2 else "Voxels")
+        self._table.fill(segmentation.classes, counts, volumes, color=self._layer.get_color)
         self._select_row()
-
-    def _fill(self, classes: tuple[LabelClass, ...], counts: dict[int, int] | None, volumes: dict[int, float] | None = None) -> None:
-        named = {c.index: c for c in classes if c.index}
-        labels = [*named, *sorted(set(counts or ()) - set(named))]
-        self._table.blockSignals(True)
-        self._table.setRowCount(len(labels))
-        for row, label in enumerate(labels):
-            known = named.get(label)
-            count = counts.get(label, 0) if counts is not None else None
-            amount = "…" if count is None else f"{count:,}" if volumes is None else f"{volumes.get(label, 0.0):,.2f}"
-            name = known.name if known else f"label {label}"
-            tip = f"Label {label}: click to paint {name}"
-            if known and known.snomed:
-                tip += f"\nSNOMED CT {known.snomed}"
-            if count is not None:
-                tip += f"\n{count:,} voxels"
-            self._set(row, COLOR, "", tip, icon=_swatch(self._layer.get_color(label)))
-            self._set(row, NAME, name, tip, label=label)
-            self._set(row, AMOUNT, amount, tip)
-        self._table.blockSignals(False)
-        height = self._table.horizontalHeader().height() + sum(self._table.rowHeight(row) for row in range(len(labels))) + 4
-        self._table.setFixedHeight(min(height, 260))
-
-    def _set(self, row: int, column: int, text: str, tip: str, *, icon: QIcon | None = None, label: int | None = None) -> None:
-        item = QTableWidgetItem(text)
-        item.setToolTip(tip)
-        if icon is not None:
-            item.setIcon(icon)
-        if label is not None:
-            item.setData(Qt.ItemDataRole.UserRole, label)
-        if column == AMOUNT:
-            item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self._table.setItem(row, column, item)
-
-    def _item(self, row: int, column: int) -> QTableWidgetItem:
-        item = self._table.item(row, column)
-        assert item is not None
-        return item
 
     def _ask_for_class(self) -> None:
         if self._layer is None:
@@ -238,60 +168,9 @@ class ClassTable(QWidget):
     def _use_row(self, row: int, *_: int) -> None:
         if self._layer is None or row < 0:
             return
-        self._layer.selected_label = int(self._item(row, NAME).data(Qt.ItemDataRole.UserRole))
+        self._layer.selected_label = self._table.label_at(row)
         if self._layer in self._viewer.layers:
             self._viewer.layers.selection.active = self._layer
 
     def _select_row(self, event: Any = None) -> None:
-        labels = [label for label, _, _ in self.rows()]
-        self._table.blockSignals(True)
-        if self._layer is not None and self._layer.selected_label in labels:
-            self._table.setCurrentCell(labels.index(self._layer.selected_label), NAME)
-        else:
-            self._table.setCurrentCell(-1, -1)
-        self._table.blockSignals(False)
-
-
-_Counted = tuple[Any, Segmentation, dict[int, int], dict[int, float] | None]
-
-
-class _Counter(WorkerBase):
-    """Counts a layer's labels on a thread; returns (layer, what it holds, voxels by label, millilitres by label or None)."""
-
-    def __init__(self, layer: Any) -> None:
-        super().__init__()
-        self._layer = layer
-        self._data = layer.data
-        self._attributes = attributes_of(layer)
-
-    def work(self) -> _Counted:
-        """Runs on the thread."""
-        segmentation = segmentation_of(self._data, self._attributes)
-        return self._layer, segmentation, segmentation.counts(), segmentation.volumes_ml()
-
-
-def _make_table() -> QTableWidget:
-    table = QTableWidget(0, 3)
-    table.setHorizontalHeaderLabels(["", "Class", "Volume (ml)"])
-    table.setToolTip("Click a class to paint it with napari's brush (key 2 or P); 1 or E erases.")
-    table.verticalHeader().hide()
-    table.verticalHeader().setDefaultSectionSize(26)
-    table.setShowGrid(False)
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    header = table.horizontalHeader()
-    header.setSectionResizeMode(COLOR, QHeaderView.ResizeMode.Fixed)
-    header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
-    header.setSectionResizeMode(AMOUNT, QHeaderView.ResizeMode.ResizeToContents)
-    table.setColumnWidth(COLOR, 30)
-    return table
-
-
-def _swatch(rgba: Any) -> QIcon:
-    pixmap = QPixmap(16, 16)
-    pixmap.fill(QColor(*(round(float(value) * 255) for value in (rgba if rgba is not None else (0, 0, 0, 0)))))
-    icon = QIcon(pixmap)
-    # Qt would tint the colour in a selected row.
-    icon.addPixmap(pixmap, QIcon.Mode.Selected)
-    return icon
+        self._table.select(self._layer.selected_label if self._layer is not None else None)

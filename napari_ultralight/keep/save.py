@@ -4,19 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from magicgui.widgets import LineEdit, PushButton
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
-from ultralightunet.corrections import Checked, Revision, Store, Summary
-from ultralightunet.errors import InputError, ModelError, UltraLightError
-from ultralightunet.events import Progress
-from ultralightunet.models import Model, images_seen, load_model
+from ultralightunet.corrections import Revision, Summary
+from ultralightunet.errors import InputError, UltraLightError
+from ultralightunet.models import Model
 
 from ..layers.active_labels import ActiveLabels
 from ..layers.conversion import classes_of, note_saved, show_classes
@@ -29,6 +26,7 @@ from ..parts.job import Job
 from ..parts.worker import in_words_of_the_dock, show_failure
 from .checked import CheckedChoice
 from .export import Export
+from .saving import Destination, comparing, saving
 from .stores import StoreRow, Stores
 from .summary import SummaryView
 
@@ -159,7 +157,7 @@ class Save(Fold):
         try:
             correction, checked = self._correction(), self.checked.checked()
             model = self._model()
-            to = _Destination(
+            to = Destination(
                 self._stores.of(self.model_name),
                 self.patient.value.strip() or None,
                 model.modality if model is not None and model.name == self.model_name else "",
@@ -170,7 +168,7 @@ class Save(Fold):
             self.say(show_failure(error))
             return
         self._layer = self._active.layer
-        self._saving.start(lambda: _saving(correction, checked, to))
+        self._saving.start(lambda: saving(correction, checked, to))
         self.say("Saving…")
         self._show_buttons()
 
@@ -228,7 +226,7 @@ class Save(Fold):
         except UltraLightError as error:
             self.summary.say(in_words_of_the_dock(str(error)))
             return
-        self._looking.start(lambda: _comparing(correction, checked))
+        self._looking.start(lambda: comparing(correction, checked))
 
     def _show_summary(self, found: Summary | str) -> None:
         if isinstance(found, str):
@@ -252,55 +250,3 @@ class Save(Fold):
         self.body.addWidget(self._status)
         self.body.addWidget(self.export)
         self.say("")
-
-
-@dataclass(frozen=True)
-class _Destination:
-    """Where a correction goes, and what is said of it."""
-
-    store: Path
-    patient: str | None
-    modality: str
-    model: str
-    confirmed: bool
-
-
-def _comparing(correction: Correction, checked: Checked) -> Generator[Progress, None, Summary | str]:
-    yield Progress("Comparing", 0, 1)
-    try:
-        return correction.summary(checked)
-    except InputError as error:
-        # It is shown where the table would be; nobody asked for anything yet.
-        return str(error)
-
-
-def _saving(correction: Correction, checked: Checked, to: _Destination) -> Generator[Progress, None, str | tuple[Revision, Correction]]:
-    """The correction as it was saved, or what the user has to confirm first."""
-    yield Progress("Saving", 0, 1)
-    labels, prediction = correction.labels(), correction.prediction()
-    if not to.confirmed:
-        summary = correction.summary(checked)
-        if prediction is not None and not summary.voxels_changed:
-            return "same"
-        if not any(change.voxels_after for change in summary.classes):
-            return "empty"
-    revision = Store(to.store).add(
-        correction.picture.volume(),
-        labels,
-        prediction,
-        checked=checked,
-        patient_key=to.patient,
-        classes=correction.classes,
-        modality=to.modality,
-        confirmed=to.confirmed,
-        seen_in_training=_seen(to.model),
-    )
-    return revision, correction
-
-
-def _seen(model: str) -> frozenset[str]:
-    """The images that a model was trained on, as far as it is known here."""
-    try:
-        return images_seen(load_model(model)) if model else frozenset()
-    except ModelError:
-        return frozenset()

@@ -2,63 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import slicer
 import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 from slicer.util import VTKObservationMixin
 
-from .exchange import Exchange, delete, deleting
+from .correction import Correction
+from .exchange import Exchange, deleting
 from .parameters import UltraLightSegmenterParameterNode
 from .pictures import Picture
 from .problem import Problem
 from .process import Facts, Listener, Worker
-from .segmentations import PREDICTION, classes_of, labels_of, make_segmentation, patient_key, prediction_of, volume_of
-
-
-@dataclass
-class _Run:
-    """A segmentation under way.
-
-    Attributes:
-        number: of the request.
-        volume: the node that is being segmented.
-        shape: of its array when the run began.
-        files: that travel.
-        listener: who asked for it.
-    """
-
-    number: int
-    volume: Any
-    shape: tuple[int, int, int]
-    files: list[Path]
-    listener: Listener
-
-
-@dataclass(frozen=True)
-class Correction:
-    """What is to be kept of a segmentation.
-
-    Attributes:
-        segmentation: the node.
-        store: folder of the store.
-        model: NAME@VERSION that made it, or that it is meant for.
-        classes: of that model and of the store, background first.
-        checked: makes a mask or slices by array axis of what was looked at, None for everything.
-        confirmed: a person says that there is nothing to correct.
-    """
-
-    segmentation: Any
-    store: str
-    model: str
-    classes: Sequence[Facts] = ()
-    checked: Callable[[Picture], Any] = field(default=lambda picture: None)
-    confirmed: bool = False
+from .run import Run
+from .segmentations import PREDICTION
 
 
 class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin):
@@ -75,7 +35,7 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
         self.worker = worker
         self.trainer = trainer
         self._exchange = Exchange(folder)
-        self._run: _Run | None = None
+        self._run: Run | None = None
         self._training = 0
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self._on_removal)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._on_close)
@@ -107,6 +67,8 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
     def close(self) -> None:
         """Stop everything, and leave no file behind."""
         self.removeObservers()
+        if self._run is not None:
+            self._run.forget()
         self._run = None
         self._training = 0
         self.worker.stop()
@@ -132,81 +94,31 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
         """
         if self._run is not None:
             raise Problem("Expected to segment one volume at a time, found one under way; wait for it or cancel it")
-        picture = Picture.of(volume)
-        arguments = {**scope(picture), **options}
-        image, labels = self._exchange.path("image"), self._exchange.path("labels")
-        files = [image, labels]
-        self._exchange.write(image, picture.array)
-        try:
-            number = self.worker.ask(
-                Listener(self._segmented, self._failed, listener.progress),
-                do="segment",
-                model=model,
-                image=str(image),
-                affine=picture.affine.tolist(),
-                channels=picture.channels,
-                labels=str(labels),
-                **arguments,
-            )
-        except Problem:
-            delete(files)
-            raise
-        self._run = _Run(number, volume, picture.shape, files, listener)
+        run = Run(self.worker, self._exchange, volume, listener, self._run_ended)
+        run.start(model=model, scope=scope, **options)
+        self._run = run
 
     def cancel(self) -> None:
         """Stop the segmentation that is under way; it ends within one window of the network, and nothing is added."""
         if self._run is not None:
-            self.worker.cancel(self._run.number)
+            self._run.cancel()
 
-    def _segmented(self, answer: Facts) -> None:
-        run = self._end_run()
-        if run is None:
-            return
-        try:
-            labels = np.load(run.files[1])
-            picture = Picture.of(run.volume)
-            if picture.shape != labels.shape:
-                raise Problem(
-                    f"Expected {run.volume.GetName()} as it was, found it changed while it was being segmented; click Segment again"
-                )
-            node = make_segmentation(labels, picture, answer)
-        except OSError as error:
-            run.listener.failed(f"Expected to read the labels, found an obstacle: {error}; free space on the disk and try again")
-        except Problem as problem:
-            run.listener.failed(str(problem))
-        else:
-            run.listener.done({**answer, "node": node, "is_empty": not labels.any()})
-        finally:
-            delete(run.files)
-
-    def _failed(self, sentence: str) -> None:
-        run = self._end_run()
-        if run is not None:
-            delete(run.files)
-            run.listener.failed(sentence)
-
-    def _end_run(self) -> _Run | None:
-        run, self._run = self._run, None
-        return run
-
-    def _abandon(self, sentence: str) -> None:
-        """End the run at once for the user; the process follows within one window, and is not listened to."""
-        if self._run is not None:
-            self.worker.cancel(self._run.number, silently=True)
-            self._failed(sentence)
+    def _run_ended(self) -> None:
+        self._run = None
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _on_removal(self, caller: Any, event: str, node: Any) -> None:
         if slicer.mrmlScene.IsClosing():
             return
         if self._run is not None and node is self._run.volume:
-            self._abandon(f"{node.GetName()} was removed while it was being segmented; nothing was added")
+            self._run.abandon(f"{node.GetName()} was removed while it was being segmented; nothing was added")
         kept = node.GetNodeReference(PREDICTION) if node.IsA("vtkMRMLSegmentationNode") else None
         if kept is not None:
             slicer.mrmlScene.RemoveNode(kept)
 
     def _on_close(self, caller: Any, event: str) -> None:
-        self._abandon("The scene was closed while a volume was being segmented; nothing was added")
+        if self._run is not None:
+            self._run.abandon("The scene was closed while a volume was being segmented; nothing was added")
 
     # ---- models and stores
 
@@ -233,37 +145,8 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
         Raises:
             Problem: if the segmentation cannot be used.
         """
-        node = correction.segmentation
-        if node is None:
-            raise Problem("Expected a segmentation, found none; choose one under Correct, or click Segment")
-        volume = volume_of(node)
-        if volume is None:
-            raise Problem(
-                f"Expected the volume of {node.GetName()}, found that it is not in the scene; load it and choose it in the Segment Editor"
-            )
-        picture = Picture.of(volume)
-        classes = classes_of(node, correction.classes)
-        arrays = {"image": picture.array, "labels": labels_of(node, picture, classes)}
-        prediction, checked = prediction_of(node, picture), correction.checked(picture)
-        if prediction is not None:
-            arrays["prediction"] = prediction
-        if isinstance(checked, np.ndarray):
-            arrays["checked"] = checked
-        files = {name: self._exchange.path(name) for name in arrays}
-        for name, path in files.items():
-            self._exchange.write(path, arrays[name])
-        self.worker.ask(
-            deleting(list(files.values()), listener),
-            do="save",
-            **{"prediction": None, "checked": checked, **{name: str(path) for name, path in files.items()}},
-            store=correction.store,
-            affine=picture.affine.tolist(),
-            channels=picture.channels,
-            classes=[{key: entry[key] for key in ("index", "name", "color", "snomed")} for entry in classes],
-            model=correction.model,
-            patient_key=patient_key(volume),
-            confirmed=correction.confirmed,
-        )
+        files, request = correction.hand_over(self._exchange)
+        self.worker.ask(deleting(files, listener), do="save", **request)
 
     def export(self, store: str, folder: str, format: str, listener: Listener) -> None:
         """Write a store for other tools into a new or empty folder."""

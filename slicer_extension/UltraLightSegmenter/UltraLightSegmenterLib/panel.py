@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,16 +14,16 @@ from slicer.util import VTKObservationMixin
 
 from .core import shipped_models
 from .editor import Editor
-from .keeping import Keeping, show_path
+from .keeping import Keeping
 from .learning import Learning
 from .logic import UltraLightSegmenterLogic
 from .model_choice import ModelChoice
+from .model_list import ModelList
 from .packages import Packages, ensure_torch
 from .parameters import Checked, Scope, UltraLightSegmenterParameterNode
-from .pictures import Picture
 from .problem import Problem
 from .process import Facts, Listener
-from .scopes import arguments
+from .segmenting import Segmenting
 
 NOTICE = "Research use only. Not a medical device: check every result before you rely on it."
 
@@ -48,16 +47,18 @@ class Panel(VTKObservationMixin):
         self.packages = packages
         self.editor = editor
         self.models = ModelChoice(ui, self._choose_model)
+        self.model_list = ModelList(ui, logic, self.models, self._say, lambda: self._choice.model if self._choice is not None else "")
+        self.segmenting = Segmenting(ui, logic, self._say)
         self.keeping = Keeping(ui, logic, self._sayer(ui.keepStatus))
         self.learning = Learning(ui, logic, self._sayer(ui.learnStatus), slicer.util.confirmYesNoDisplay)
+        self.model_list.listed = self._models_listed
+        self.model_list.added = self._model_changed
+        self.segmenting.made = self._show_segmentation
         self.keeping.changed = self._show_store
         self.learning.changed = self._model_changed
         self._choice: UltraLightSegmenterParameterNode | None = None
         self._gui_tag: Any = None
         self._store_of = ""
-        self._wanted = ""
-        self._home = ""
-        self._began = 0.0
         logic.worker.log = logic.trainer.log = self.log
         ui.noticeLabel.text = _(NOTICE)
         self._timer = qt.QTimer()
@@ -65,7 +66,7 @@ class Panel(VTKObservationMixin):
         self._timer.connect("timeout()", self._poll)
         for button, action in (
             (ui.segmentButton, self.segment),
-            (ui.cancelButton, self.cancel),
+            (ui.cancelButton, self.segmenting.cancel),
             (ui.installButton, self.install),
             (ui.addModelButton, self._add_model),
             (ui.homeButton, self._change_home),
@@ -90,7 +91,7 @@ class Panel(VTKObservationMixin):
         self.use_scene()
         self._show_packages()
         if not self.packages.missing():
-            self._try(lambda: self.logic.list_models(Listener(self._show_models, self._say)))
+            self._try(self.model_list.ask)
 
     def exit(self) -> None:
         """Another module is shown; what is under way goes on."""
@@ -142,22 +143,7 @@ class Panel(VTKObservationMixin):
         self._show_packages()
         if choice.device in ("cuda", "mps"):
             ensure_torch()
-        options = {"device": choice.device, "step": round(choice.step, 3), "nan_fill": choice.fillValue if choice.fillMissing else None}
-
-        def scope(picture: Picture) -> Facts:
-            return arguments(picture, choice, spatial_dims=model["spatial_dims"])
-
-        self._began = time.perf_counter()
-        listener = Listener(self._segmented, self._failed, self._progressed)
-        self.logic.segment(choice.volume, listener, model=model["id"], scope=scope, **options)
-        self._say(f"Starting on {choice.volume.GetName()} with {model['id']}…")
-        self._set_running(True)
-
-    def cancel(self) -> None:
-        """Stop; it ends within one window."""
-        self.logic.cancel()
-        self.ui.cancelButton.enabled = False
-        self._say("Cancelling…")
+        self.segmenting.start(choice, model)
 
     def install(self) -> None:
         """Install what is missing, after a question."""
@@ -167,56 +153,26 @@ class Panel(VTKObservationMixin):
         self.packages.ensure()
         self._show_packages()
         self._say("Installed; click Segment")
-        self.logic.list_models(Listener(self._show_models, self._say))
+        self.model_list.ask()
 
-    def _progressed(self, event: Facts) -> None:
-        if not self.ui.cancelButton.enabled:
-            return
-        is_counted = event["total"] > 1
-        # Qt shows a bar from 0 to 0 as busy.
-        self.ui.progressBar.maximum = event["total"] if is_counted else 0
-        self.ui.progressBar.value = event["done"] if is_counted else 0
-        self.ui.statusLabel.text = f"{event['stage']}: {event['done']} of {event['total']}" if is_counted else f"{event['stage']}…"
-
-    def _segmented(self, answer: Facts) -> None:
-        self._set_running(False)
-        seconds = time.perf_counter() - self._began
-        notes = [f"Done in {seconds:.1f} s: {answer['node'].GetName()}", *_amounts(answer)]
-        if answer["is_empty"]:
-            notes.append("Nothing was found. Is the model made for this kind of image?")
-        self._say(". ".join(notes))
+    def _show_segmentation(self, node: Any) -> None:
         if self._choice is not None:
-            self._choice.segmentation = answer["node"]
-
-    def _failed(self, sentence: str) -> None:
-        self._set_running(False)
-        self._say(sentence or "Cancelled; nothing was added")
-
-    def _set_running(self, is_running: bool) -> None:
-        self.ui.segmentButton.enabled = not is_running
-        self.ui.cancelButton.enabled = is_running
-        self.ui.progressBar.maximum = 0 if is_running else 1
-        self.ui.progressBar.value = 0
+            self._choice.segmentation = node
 
     # ---- models, stores, versions
-
-    def _show_models(self, facts: Facts) -> None:
-        self._home = facts["home"]
-        show_path(self.ui.homeText, self._home)
-        wanted, self._wanted = self._wanted, ""
-        self.models.offer(facts["models"], wanted or (self._choice.model if self._choice is not None else ""))
-        if self.models.model is not None:
-            self._choose_model(self.models.model["id"])
-        self._show_store()
 
     def _choose_model(self, model: str) -> None:
         if self._choice is not None and self._choice.model != model:
             self._choice.model = model
 
+    def _models_listed(self) -> None:
+        if self.models.model is not None:
+            self._choose_model(self.models.model["id"])
+        self._show_store()
+
     def _model_changed(self, model: str) -> None:
         """There is another model or version: list them anew, and choose it."""
-        self._wanted = model
-        self._try(lambda: self.logic.list_models(Listener(self._show_models, self._say)))
+        self._try(lambda: self.model_list.ask(model))
 
     def _show_store(self) -> None:
         model = self.models.model
@@ -236,15 +192,12 @@ class Panel(VTKObservationMixin):
     def _add_model(self) -> None:
         folder = _folder(_("Add a model folder"))
         if folder:
-            self._try(lambda: self.logic.install_model(folder, Listener(lambda facts: self._model_changed(facts["id"]), self._say)))
+            self._try(lambda: self.model_list.add(folder))
 
     def _change_home(self) -> None:
-        folder = _folder(_("Folder for models and corrections"), self._home)
+        folder = _folder(_("Folder for models and corrections"), self.model_list.home)
         if folder:
-            os.environ["ULTRALIGHT_HOME"] = folder
-            # It is told of the folder when it starts.
-            self.logic.worker.stop()
-            self._try(lambda: self.logic.list_models(Listener(self._show_models, self._say)))
+            self._try(lambda: self.model_list.move_home(folder))
 
     def _change_store(self) -> None:
         folder = _folder(_("Store of corrections"), self.keeping.store)
@@ -351,14 +304,6 @@ def _folder(title: str, start: str = "") -> str:
     """A folder that the user chooses, "" for none."""
     chosen: str = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, start)
     return chosen
-
-
-def _amounts(answer: Facts) -> list[str]:
-    """How much was found of each class; nothing where voxels have no known size."""
-    volumes = answer["volumes_ml"] or {}
-    found = [(entry["name"], volumes.get(str(entry["index"]), 0.0)) for entry in answer["classes"] if entry["index"]]
-    text = ", ".join(f"{name} {amount:,.1f} ml" for name, amount in found if amount)
-    return [text] if text else []
 
 
 def _without_argument(action: Callable[[], None]) -> Callable[..., None]:
