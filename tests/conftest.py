@@ -11,6 +11,9 @@ from types import ModuleType
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.command import Command, Outcome
+from ultralightunet.cli import main
+
 ROOT = Path(__file__).parent.parent
 
 # The same examples every time and everywhere, and no clock.
@@ -69,6 +72,18 @@ def script(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[st
     forget()
     yield import_module
     forget()
+
+
+@pytest.fixture
+def ultralight(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs the command in this process."""
+
+    def run(*arguments: object) -> Outcome:
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return run
 
 
 @pytest.fixture(autouse=True)

@@ -11,15 +11,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.cli.test_cli import Command, sentence, ultralight
+from tests.command import Command, sentence
 from tests.io_files import dicom_series, random_affine, write_nii
 from tests.small_models import small_model
 from ultralightunet.cli import main
 from ultralightunet.corrections import Store
 from ultralightunet.io import read_image
 from ultralightunet.models import write_model
-
-__all__ = ["ultralight"]
 
 SHAPE = (8, 10, 12)
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.corrections.test_store import labels_on, mended, save, scan
-from tests.models.test_models import full_disk
+from tests.corrections.cases import labels_on, mended, save, scan
+from tests.full_disk import full_disk
 from ultralightunet import InputError, OutputError
 from ultralightunet.corrections import Store
 from ultralightunet.corrections.locking import only_writer
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 WRITER = """
 import sys
-from tests.corrections.test_store import labels_on, mended, scan
+from tests.corrections.cases import labels_on, mended, scan
 from ultralightunet.corrections import Store
 first, last = int(sys.argv[2]), int(sys.argv[3])
 print("ready", flush=True)

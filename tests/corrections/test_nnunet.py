@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.corrections.test_store import CLASSES, THREE, labels_on, mended, save, scan
+from tests.corrections.cases import CLASSES, THREE, labels_on, mended, save, scan
 from ultralightunet import LabelClass
 from ultralightunet.corrections import Store
 

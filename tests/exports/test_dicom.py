@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.cli.test_cli import Command, sentence, ultralight
-from tests.corrections.test_store import CLASSES, labels_on, save
+from tests.command import Command, sentence
+from tests.corrections.cases import CLASSES, labels_on, save
 from tests.io_files import dicom_series, rotation, write_nii
 from ultralightunet import InputError, LabelClass, Segmentation
 from ultralightunet.corrections import Store
@@ -18,8 +18,6 @@ from ultralightunet.io import read_image
 
 highdicom = pytest.importorskip("highdicom")
 pydicom = pytest.importorskip("pydicom")
-
-__all__ = ["ultralight"]
 
 SHAPE = (6, 9, 11)
 PATIENT = {"PatientBirthDate": "19520304", "StudyDate": "20240102", "AccessionNumber": "A4711", "PatientAge": "072Y", "StudyID": "S4711"}

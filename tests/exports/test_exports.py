@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from tests.cli.test_cli import Command, sentence, ultralight
+from tests.command import Command, sentence
+from tests.corrections.cases import CLASSES, THREE, labels_on, mended, save, scan
 from tests.corrections.test_nnunet import VERIFY
-from tests.corrections.test_store import CLASSES, THREE, labels_on, mended, save, scan
+from tests.full_disk import full_disk
 from tests.io_files import write_nii
-from tests.models.test_models import full_disk
 from ultralightunet import InputError, LabelClass, OutputError, Segmentation
 from ultralightunet.cli.export import FORMATS as TOLD
 from ultralightunet.corrections import Revision, Store
@@ -26,8 +26,6 @@ from ultralightunet.events import Progress
 from ultralightunet.exports import FORMATS, export, exporting
 from ultralightunet.exports.seg_nrrd import terminology
 from ultralightunet.io.geometry import agrees
-
-__all__ = ["ultralight"]
 
 COPIES = [name for name in FORMATS if name != "dicom-seg"]
 """Formats that need nothing but the store."""

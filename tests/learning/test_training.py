@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.models.test_models import full_disk
+from tests.full_disk import full_disk
 from ultralightunet import UltraLightUNet
 from ultralightunet.errors import OutputError, TrainingError
 from ultralightunet.events import Epoch, finish

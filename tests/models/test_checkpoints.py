@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import random
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.models.authors_checkpoints import Opener, their_name
 from tests.small_models import random_weights
 from ultralightunet import ModelError, UltraLightUNet, load_model
 from ultralightunet.architecture import VARIANTS, Architecture
 from ultralightunet.engines import make_engine
 from ultralightunet.models import Model
 from ultralightunet.models.checkpoints import distinct_color, import_checkpoint
-
-_THEIRS = (
-    (r"encoder\.(\d)\.", "encoder{}.0."),
-    (r"decoder\.(\d)\.block\.", "decoder{}.0."),
-    (r"decoder\.(\d)\.channel_attention\.", "CA{}."),
-    (r"gates\.(\d)\.", "AG{}."),
-    (r"spatial_attention\.()", "SA."),
-    (r"head\.()", "out4."),
-)
-_PARTS = {
-    "expand.": "pconv1.",
-    "depthwise.branches.": "multi_scale_dwconv.dwconvs.",
-    "project.": "pconv2.",
-    "residual.": "conv1x1.",
-    "squeeze.": "fc1.",
-    "excite.": "fc2.",
-    "gate.": "W_g.",
-    "skip.": "W_x.",
-    "attend.": "psi.",
-}
-
-
-def their_name(name: str) -> str:
-    """Our parameter name -> the authors'."""
-    for pattern, stage in _THEIRS:
-        if match := re.match(pattern, name):
-            rest = name[match.end() :]
-            part = next((p for p in _PARTS if rest.startswith(p)), "")
-            return stage.format(int(match[1]) + 1 if match[1] else "") + (_PARTS[part] + rest.removeprefix(part) if part else rest)
-    raise AssertionError(name)
 
 
 @pytest.fixture(scope="module")
@@ -168,19 +137,6 @@ def test_labels_have_a_colour_of_their_own_that_stays() -> None:
     assert len(set(colours)) == len(colours)
     assert all(0 <= value <= 255 for colour in colours for value in colour)
     assert colours[0] == distinct_color(1)
-
-
-# ---- what is refused
-
-
-class Opener:
-    """Unpickling it makes a file."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.marker),)
 
 
 @pytest.mark.parametrize("kind", ["torch", "torch legacy", "pickle", "named safetensors", "beside the weights"])

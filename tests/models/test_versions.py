@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.models.test_models import full_disk
+from tests.full_disk import full_disk
 from tests.small_models import random_weights, small_model
 from ultralightunet.cli import main
 from ultralightunet.corrections import default_store

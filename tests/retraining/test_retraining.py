@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.models.test_models import full_disk
+from tests.full_disk import full_disk
 from tests.small_models import small_model
 from tests.tiny_task import CLASSES, corrected, disc_model, picture
 from ultralightunet import InputError, LabelClass, ModelError, OutputError, Segmentation, Volume

@@ -14,7 +14,7 @@ import slicer
 
 from tests.slicer.doubles import install
 from tests.small_models import small_model
-from ultralightunet.models import Model
+from ultralightunet.models import Model, install_model
 
 install()
 
@@ -137,3 +137,16 @@ def rotation(degrees: float, axis: int = 2) -> Any:
     matrix[a, a] = matrix[b, b] = np.cos(angle)
     matrix[a, b], matrix[b, a] = -np.sin(angle), np.sin(angle)
     return matrix
+
+
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Model) -> Iterator[Any]:
+    """The module opened for a user who has the small model."""
+    # It needs what stands above.
+    from tests.slicer.user import Slicer
+
+    install_model(model.folder)
+    made = Slicer(tmp_path, monkeypatch)
+    yield made
+    if made.widget.panel is not None:
+        made.widget.cleanup()
