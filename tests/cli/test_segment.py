@@ -42,7 +42,7 @@ def test_several_images_give_a_folder_with_the_same_base_names(
     """Each in its own format."""
     sitk.WriteImage(sitk.GetImageFromArray(noise(seed=1)), str(tmp_path / "second.scan.nrrd"))
     sitk.WriteImage(sitk.GetImageFromArray(noise(seed=2)), str(tmp_path / "third.mha"))
-    dicom_series(tmp_path / "series", noise(seed=3).astype(np.int16))
+    dicom_series(tmp_path / "series", noise(seed=3).astype(np.int16), Modality="MR")
     images = [scan, tmp_path / "second.scan.nrrd", tmp_path / "third.mha", tmp_path / "series"]
     done = ultralight("segment", *images, "-o", tmp_path / "out", "--model", model.folder, "--json")
     assert (done.code, done.err) == (0, "")
