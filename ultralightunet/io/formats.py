@@ -74,7 +74,13 @@ def looks_like_dicom(path: Path) -> bool:
 
 
 def is_dicom_folder(path: str | Path) -> bool:
-    """Whether `path` is a folder that holds a DICOM file itself, not further down."""
+    """Whether `path` is a folder that holds a DICOM file itself, not further down.
+
+    Example:
+        >>> from ultralightunet.io import is_dicom_folder
+        >>> is_dicom_folder("sample_data")
+        False
+    """
     try:
         files = [file for file in sorted(Path(path).iterdir()) if file.is_file()]
         return any(looks_like_dicom(file) for file in files if file.name != "DICOMDIR")
@@ -83,7 +89,13 @@ def is_dicom_folder(path: str | Path) -> bool:
 
 
 def base_name(path: str | Path) -> str:
-    """File name without the suffix that names its format: "scan.v2.nii.gz" gives "scan.v2"; a folder keeps its whole name."""
+    """File name without the suffix that names its format: "scan.v2.nii.gz" gives "scan.v2"; a folder keeps its whole name.
+
+    Example:
+        >>> from ultralightunet.io import base_name
+        >>> base_name("scans/head.v2.nii.gz")
+        'head.v2'
+    """
     path = Path(path)
     if path.is_dir():
         return path.resolve().name
@@ -91,7 +103,14 @@ def base_name(path: str | Path) -> str:
 
 
 def output_suffix(source: Source) -> str:
-    """Suffix of the labels' file: the image's own format where it holds labels and geometry, NIfTI for DICOM, PNG for pictures."""
+    """Suffix of the labels' file: the image's own format where it holds labels and geometry, NIfTI for DICOM, PNG for pictures.
+
+    Example:
+        >>> from ultralightunet.io import output_suffix
+        >>> from ultralightunet.volume import Source
+        >>> output_suffix(Source(format="dicom")), output_suffix(Source(format="nrrd"))
+        ('.nii.gz', '.nrrd')
+    """
     if source.format == "image" and source.header.get("pages", 1) > 1:
         return ".tif"
     return _OUTPUT_SUFFIXES[source.format]
@@ -102,6 +121,12 @@ def output_paths(inputs: Iterable[str | Path], folder: str | Path) -> dict[Path,
 
     Raises:
         InputError: if an image is missing or of an unknown kind, two have one base name, or labels would replace an image.
+
+    Example:
+        >>> from ultralightunet.io import output_paths
+        >>> targets = output_paths(["sample_data/colin27_t1.nii.gz", "sample_data/tumour_mri_1.nrrd"], "labels")
+        >>> [target.name for target in targets.values()]
+        ['colin27_t1.nii.gz', 'tumour_mri_1.nrrd']
     """
     images = [Path(image) for image in inputs]
     targets = {image: Path(folder) / (base_name(image) + _suffix_for(image)) for image in images}

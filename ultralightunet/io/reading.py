@@ -18,9 +18,6 @@ from .formats import format_of, suffix_of
 def read_image(path: str | Path, *, volume_index: int | None = None, series: str | None = None) -> Volume:
     """An image with its geometry.
 
-        volume = read_image("scan.nii.gz")
-        volume.array.shape, volume.spacing      # (k, j, i), mm
-
     Args:
         path: NIfTI, NRRD, MetaImage, DICOM, PNG, JPEG or TIFF file, or a folder with a DICOM series.
         volume_index: which volume of a series (time points), from 0.
@@ -28,6 +25,12 @@ def read_image(path: str | Path, *, volume_index: int | None = None, series: str
 
     Raises:
         InputError: if there is no such image, it is damaged, or it is not said which of several is meant.
+
+    Example:
+        >>> from ultralightunet.io import read_image
+        >>> volume = read_image("sample_data/colin27_hippocampus_left.nii.gz")
+        >>> volume.shape, volume.spacing  # (k, j, i) and mm
+        ((36, 52, 36), (1.0, 1.0, 1.0))
     """
     return _read(Path(path), volume_index, series, as_labels=False)
 
@@ -83,6 +86,17 @@ def check_values(volume: Volume, *, nan_fill: float | None = None) -> Volume:
 
     Raises:
         InputError: if values are missing, or all are equal.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet import Volume
+        >>> from ultralightunet.io import check_values
+        >>> image = Volume(np.array([[0.0, 1.0], [np.nan, 3.0]]))
+        >>> check_values(image)
+        Traceback (most recent call last):
+        ultralightunet.errors.InputError: expected finite values, found 1 of 4 NaN or infinite; fill them with --nan-fill V, e.g. 0
+        >>> check_values(image, nan_fill=0).array.tolist()
+        [[0.0, 1.0], [0.0, 3.0]]
     """
     array = volume.array
     if array.dtype.kind not in "biuf":
@@ -125,6 +139,11 @@ def read_labels(path: str | Path, *, volume_index: int | None = None, series: st
 
     Raises:
         InputError: if the file cannot be read, or holds anything but labels 0 to 65535.
+
+    Example:
+        >>> from ultralightunet.io import read_labels
+        >>> read_labels("sample_data/tumour_mri_1_tumour.nrrd").counts()
+        {1: 4137}
     """
     path = Path(path)
     if suffix_of(path) in (".jpg", ".jpeg"):

@@ -32,6 +32,16 @@ def write_labels(segmentation: Segmentation, path: str | Path) -> Path:
 
     Raises:
         OutputError: if the format cannot hold the labels, the file cannot be written, or does not read back the same.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet import Segmentation
+        >>> from ultralightunet.io import read_labels, write_labels
+        >>> labels = np.zeros((4, 5, 6), np.uint8)
+        >>> labels[1, 2, 3] = 7
+        >>> path = write_labels(Segmentation(labels, np.diag((0.5, 0.5, 2.0, 1.0))), "labels.nrrd")
+        >>> read_labels(path).counts(), read_labels(path).spacing
+        ({7: 1}, (2.0, 0.5, 0.5))
     """
     path = Path(path)
     suffix = suffix_of(path)

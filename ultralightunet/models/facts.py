@@ -22,6 +22,11 @@ class LabelClass:
         name: e.g. "hippocampus".
         color: red, green, blue, 0..255.
         snomed: SNOMED CT code of the structure, or "".
+
+    Example:
+        >>> from ultralightunet import LabelClass
+        >>> LabelClass(1, "brain", (220, 150, 130), snomed="12738006").name
+        'brain'
     """
 
     index: int
@@ -31,7 +36,13 @@ class LabelClass:
 
 
 def are_sided(classes: Iterable[LabelClass]) -> bool:
-    """Whether a class is of the left or of the right, so that a mirror image is another image."""
+    """Whether a class is of the left or of the right, so that a mirror image is another image.
+
+    Example:
+        >>> from ultralightunet.models import LabelClass, are_sided
+        >>> are_sided([LabelClass(0, "background"), LabelClass(1, "left kidney")])
+        True
+    """
     words = (word for entry in classes for word in entry.name.lower().replace("-", " ").replace("_", " ").split())
     return any(word in ("left", "right") for word in words)
 
@@ -49,6 +60,11 @@ class Intensity:
         high: see `rule`.
         mean: one value, or one per channel.
         std: likewise.
+
+    Example:
+        >>> from ultralightunet.models import Intensity
+        >>> Intensity("window", low=-160, high=240, mean=(40.0,), std=(100.0,)).rule
+        'window'
     """
 
     rule: Literal["percentile", "window", "scale"] = "percentile"
@@ -91,6 +107,16 @@ class Model:
             "revision", "use", "image_sha256", "labels_sha256"), "decision" and what else is worth keeping; JSON-serialisable.
         sha256: of the weight file.
         metadata: the whole metadata.json.
+
+    Example:
+        >>> import ultralightunet as ulu
+        >>> model = ulu.load_model("brain")
+        >>> model.modality, model.spacing
+        ('MR', (1.15, 1.15, 1.15))
+        >>> [entry.name for entry in model.classes]
+        ['background', 'brain', 'cerebrospinal fluid']
+        >>> sum(values.size for values in model.weights().values())
+        165309
     """
 
     folder: Path

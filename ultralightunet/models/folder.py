@@ -25,7 +25,11 @@ from .facts import Model
 from .metadata import parsed, to_metadata
 
 METADATA = Path("configs/metadata.json")
+"""Where a model folder holds its facts."""
+
 WEIGHTS = Path("models/model.safetensors")
+"""Where a model folder holds its only weight file."""
+
 LICENCE = Path("LICENSE")
 
 
@@ -34,6 +38,11 @@ def read_model(folder: Path) -> Model:
 
     Raises:
         ModelError: if the metadata is missing, damaged, too new or contradicts itself.
+
+    Example:
+        >>> from ultralightunet.models import SHIPPED, read_model
+        >>> read_model(SHIPPED / "polyp").classes[1].name
+        'polyp'
     """
     path = folder / METADATA
     with only_our_errors(path, "a model's facts", kind=ModelError):
@@ -69,6 +78,15 @@ def write_model(
     Raises:
         ModelError: if the folder exists, the facts contradict themselves, or the weights do not fit the architecture.
         OutputError: if it cannot be written.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from pathlib import Path
+        >>> from ultralightunet.models import load_model, write_model
+        >>> brain = load_model("brain")
+        >>> written = write_model(Path("copy"), replace(brain, version="0.1.0+mine"), brain.weights(), licence_text="Apache-2.0")
+        >>> written.id, written.sha256 == brain.sha256
+        ('brain@0.1.0+mine', True)
     """
     if os.path.lexists(folder):
         raise ModelError(f"expected a new folder, found {folder}; models are never rewritten, choose another name or version")

@@ -19,6 +19,7 @@ from .folder import METADATA, read_model
 logger = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).parent.parent / "shipped"
+"""Where the models of the package itself lie, a folder each."""
 
 CURRENT = "current"
 """File beside the versions of a model that names the one that was chosen."""
@@ -29,6 +30,11 @@ def load_model(model: str | Path | Model) -> Model:
 
     Raises:
         ModelError: if there is none, or its metadata cannot be used.
+
+    Example:
+        >>> from ultralightunet import load_model
+        >>> load_model("breast-lesion").title
+        'Lesions in breast ultrasound'
     """
     if isinstance(model, Model):
         return model
@@ -61,7 +67,13 @@ def current_of(versions: Sequence[Model]) -> Model:
 
 
 def list_models() -> list[Model]:
-    """Every shipped and installed model that can be read, shipped first; one that cannot be is passed over, and named in the log."""
+    """Every shipped and installed model that can be read, shipped first; one that cannot be is passed over, and named in the log.
+
+    Example:
+        >>> from ultralightunet import list_models
+        >>> sorted(model.name for model in list_models())
+        ['brain', 'brain-anatomy', 'breast-lesion', 'hippocampus', 'polyp']
+    """
     found: dict[str, Model] = {}
     folders = [
         *sorted(SHIPPED.glob("*")),
@@ -86,6 +98,15 @@ def install_model(folder: Path) -> Model:
     Raises:
         ModelError: if the folder holds no usable model, or another one of that name and version is installed.
         OutputError: if it cannot be copied.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from pathlib import Path
+        >>> from ultralightunet.models import install_model, load_model, write_model
+        >>> brain = load_model("brain")
+        >>> mine = write_model(Path("my-brain"), replace(brain, name="my-brain"), brain.weights(), licence_text="Apache-2.0")
+        >>> install_model(mine.folder).id, load_model("my-brain").id
+        ('my-brain@0.1.0', 'my-brain@0.1.0')
     """
     model = read_model(folder)
     model.weights()

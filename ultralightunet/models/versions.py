@@ -24,6 +24,12 @@ class Version:
         cases: names of the corrected cases that it was trained on, CASE/REVISION.
         scores: measured figures, see `Model.scores`.
         created: when it was made, in UTC, e.g. "2026-01-31T12:00:00+00:00", or "".
+
+    Example:
+        >>> from ultralightunet.models import versions
+        >>> shipped = versions("brain")[0]
+        >>> shipped.model.id, shipped.is_current, shipped.cases
+        ('brain@0.1.0', True, ())
     """
 
     model: Model
@@ -39,6 +45,11 @@ def versions(name: str) -> tuple[Version, ...]:
 
     Raises:
         ModelError: if there is no model of that name.
+
+    Example:
+        >>> from ultralightunet.models import versions
+        >>> [version.model.id for version in versions("polyp")]
+        ['polyp@0.1.0']
     """
     known = list_models()
     named = [model for model in known if model.name == name]
@@ -57,6 +68,11 @@ def set_current(name: str, version: str) -> Model:
     Raises:
         ModelError: if there is no such version.
         OutputError: if the choice cannot be noted; the one before then still counts.
+
+    Example:
+        >>> from ultralightunet.models import set_current
+        >>> set_current("brain", "0.1.0").id
+        'brain@0.1.0'
     """
     known = [model for model in list_models() if model.name == name]
     chosen = next((model for model in known if model.version == version), None)
@@ -76,7 +92,13 @@ def set_current(name: str, version: str) -> Model:
 
 
 def ancestry(model: Model) -> Iterator[Model]:
-    """The model, its parent, that one's parent and so on, as far as they are at hand."""
+    """The model, its parent, that one's parent and so on, as far as they are at hand.
+
+    Example:
+        >>> from ultralightunet.models import ancestry, load_model
+        >>> [model.id for model in ancestry(load_model("brain"))]
+        ['brain@0.1.0']
+    """
     seen: set[str] = set()
     found: Model | None = model
     while found is not None and found.id not in seen:
@@ -87,14 +109,26 @@ def ancestry(model: Model) -> Iterator[Model]:
 
 
 def images_seen(model: Model) -> frozenset[str]:
-    """`Revision.image_sha256` of every image that the model or an ancestor was trained on, as far as their folders tell."""
+    """`Revision.image_sha256` of every image that the model or an ancestor was trained on, as far as their folders tell.
+
+    Example:
+        >>> from ultralightunet.models import images_seen, load_model
+        >>> len(images_seen(load_model("brain")))
+        0
+    """
     return frozenset(
         case["image_sha256"] for each in ancestry(model) for case in each.origin.get("cases", ()) if case.get("use") != "holdout"
     )
 
 
 def trace(model: Model) -> list[dict[str, Any]]:
-    """Where a model comes from: for it and each ancestor its id, weights' sha256, parent, time, cases with their hashes, and scores."""
+    """Where a model comes from: for it and each ancestor its id, weights' sha256, parent, time, cases with their hashes, and scores.
+
+    Example:
+        >>> from ultralightunet.models import load_model, trace
+        >>> trace(load_model("brain"))[0]["model"]
+        'brain@0.1.0'
+    """
     return [
         {
             "model": each.id,
