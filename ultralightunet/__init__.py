@@ -1,8 +1,9 @@
 """UltraLight: segmentation of medical images with UltraLightUNet, on an ordinary computer.
 
-    import ultralightunet as ulu
-    segmentation = ulu.segment("scan.nii.gz", ulu.load_model("brain"))
-    segmentation.save("labels.nii.gz")
+>>> import ultralightunet as ulu
+>>> segmentation = ulu.segment("sample_data/colin27_hippocampus_left.nii.gz", ulu.load_model("hippocampus"))
+>>> segmentation.save("labels.nii.gz")
+PosixPath('labels.nii.gz')
 
 Importing this package imports neither torch nor OpenVINO; the names that need them import them when first used.
 """
@@ -48,3 +49,7 @@ def __getattr__(name: str) -> Any:
     if name in _NEED_TORCH:
         return getattr(import_module(".networks", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -32,6 +32,16 @@ class Edit:
         where: their indices, one array for each axis, in the smallest type that holds them: a host keeps them for undo.
         before: their labels until now.
         after: their new labels.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.editing import difference
+        >>> before, after = np.array([[0, 0, 1]]), np.array([[2, 0, 3]])
+        >>> edit = difference(before, after)
+        >>> len(edit), edit.after.tolist()
+        (2, [2, 3])
+        >>> edit.still_fitting(np.array([[0, 0, 9]])).after.tolist()
+        [2]
     """
 
     where: tuple[NDArray[Any], ...]
@@ -48,7 +58,15 @@ class Edit:
 
 
 def difference(before: Labels, after: Labels) -> Edit:
-    """What leads from one array of labels to another one of the same shape."""
+    """What leads from one array of labels to another one of the same shape.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.editing import difference
+        >>> edit = difference(np.array([[0, 0, 1]]), np.array([[2, 0, 1]]))
+        >>> [axis.tolist() for axis in edit.where], edit.before.tolist(), edit.after.tolist()
+        ([[0], [0]], [0], [2])
+    """
     kind = np.int16 if max(before.shape) < 2**15 else np.int64
     where = tuple(axis.astype(kind) for axis in np.nonzero(before != after))
     return Edit(where, before[where], after[where])
@@ -69,6 +87,14 @@ def fill_between(labels: Labels, classes: Collection[int], *, axis: int, spacing
 
     Raises:
         InputError: for labels that are no volume.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.editing import fill_between
+        >>> labels = np.zeros((5, 8, 8), np.uint8)
+        >>> labels[0, 2:6, 2:6] = labels[4, 2:6, 2:6] = 1
+        >>> fill_between(labels, [1], axis=0, spacing=(3.0, 1.0, 1.0)).sum((1, 2)).tolist()
+        [16, 16, 16, 16, 16]
     """
     if labels.ndim != 3:
         raise InputError(f"expected a volume to fill between its slices, found labels of {labels.ndim} axes; choose labels of a volume")
@@ -95,7 +121,14 @@ def fill_between(labels: Labels, classes: Collection[int], *, axis: int, spacing
 
 
 def keep_largest(labels: Labels, classes: Collection[int]) -> Labels:
-    """Without all islands of each class but its largest; voxels hang together through faces."""
+    """Without all islands of each class but its largest; voxels hang together through faces.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.editing import keep_largest
+        >>> keep_largest(np.array([[1, 1, 0, 1, 2]]), [1]).tolist()
+        [[1, 1, 0, 0, 2]]
+    """
     out = labels.copy()
     for label in classes:
         postprocessing.keep_largest(out, (label,))
@@ -103,7 +136,14 @@ def keep_largest(labels: Labels, classes: Collection[int]) -> Labels:
 
 
 def remove_small(labels: Labels, classes: Collection[int], *, smallest: float, spacing: Sequence[float]) -> Labels:
-    """Without the islands of each class that are smaller than `smallest`, in mm3, or mm2 of a 2D image."""
+    """Without the islands of each class that are smaller than `smallest`, in mm3, or mm2 of a 2D image.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.editing import remove_small
+        >>> remove_small(np.array([[1, 1, 0, 1]]), [1], smallest=1.0, spacing=(1.0, 0.5)).tolist()
+        [[1, 1, 0, 0]]
+    """
     out = labels.copy()
     for label in classes:
         if (part := _part_of(out == label)) is None:
@@ -123,6 +163,12 @@ def fill_holes(labels: Labels, classes: Collection[int], *, axis: int | None = N
         labels: (k, j, i) or (j, i).
         classes: which.
         axis: None: what is enclosed on all sides; else what is enclosed in a slice across this axis.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.editing import fill_holes
+        >>> fill_holes(np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]]), [1]).tolist()
+        [[1, 1, 1], [1, 1, 1], [1, 1, 1]]
     """
     out = labels.copy()
     connected = scipy.ndimage.generate_binary_structure(labels.ndim, 1)
@@ -152,6 +198,14 @@ def smooth(labels: Labels, classes: Collection[int], *, radius: float, spacing: 
         classes: whose outlines; those between other classes stay.
         radius: of what is rounded off, in mm: the standard deviation of a Gaussian.
         spacing: mm along the axes of `labels`; an axis whose voxels are far larger than `radius` is left as it is.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.editing import smooth
+        >>> spike = np.zeros((7, 7), np.uint8)
+        >>> spike[4:, :], spike[3, 3] = 1, 1
+        >>> smooth(spike, [1], radius=1.0, spacing=(1.0, 1.0))[3].tolist()
+        [0, 0, 0, 0, 0, 0, 0]
     """
     out = labels.copy()
     sigma = [radius / size for size in spacing]
@@ -170,7 +224,14 @@ def smooth(labels: Labels, classes: Collection[int], *, radius: float, spacing: 
 
 
 def erase(labels: Labels, classes: Collection[int]) -> Labels:
-    """Without the classes."""
+    """Without the classes.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.editing import erase
+        >>> erase(np.array([[1, 2, 3]]), [1, 3]).tolist()
+        [[0, 2, 0]]
+    """
     out = labels.copy()
     out[np.isin(labels, list(classes))] = 0
     return out

@@ -8,19 +8,50 @@ from pathlib import Path
 
 
 class UltraLightError(Exception):
-    """Base of every error that is meant to be read by a person; its text is one clear sentence."""
+    """Base of every error that is meant to be read by a person; its text is one clear sentence.
+
+    Example:
+        >>> import ultralightunet as ulu
+        >>> try:
+        ...     ulu.load_model("liver")
+        ... except ulu.UltraLightError as error:
+        ...     print(error)
+        expected a model folder or an installed model (...), found 'liver'; `ultralight models` lists them
+    """
 
 
 class InputError(UltraLightError):
-    """The image, or what was asked of it, is at fault."""
+    """The image, or what was asked of it, is at fault.
+
+    Example:
+        >>> from ultralightunet.io import read_image
+        >>> read_image("scan.nii.gz")
+        Traceback (most recent call last):
+        ultralightunet.errors.InputError: expected an image, found nothing at scan.nii.gz; check the name
+    """
 
 
 class ModelError(UltraLightError):
-    """The model folder or checkpoint is at fault."""
+    """The model folder or checkpoint is at fault.
+
+    Example:
+        >>> import ultralightunet as ulu
+        >>> ulu.load_model("brain@99")
+        Traceback (most recent call last):
+        ultralightunet.errors.ModelError: expected a model folder or an installed model (...), found 'brain@99'; ...
+    """
 
 
 class OutputError(UltraLightError):
-    """The result could not be written, or what was written does not read back the same."""
+    """The result could not be written, or what was written does not read back the same.
+
+    Example:
+        >>> import numpy as np
+        >>> import ultralightunet as ulu
+        >>> ulu.Segmentation(np.zeros((4, 4, 4), np.uint8), np.eye(4)).save("labels.doc")
+        Traceback (most recent call last):
+        ultralightunet.errors.OutputError: expected a name that ends in .nii.gz, ... for labels, found labels.doc; change the suffix
+    """
 
 
 class TrainingError(UltraLightError):

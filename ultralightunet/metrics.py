@@ -28,6 +28,14 @@ class Agreement:
             doi 10.2196/26151); 1 where both are empty.
         predicted: volume in ml, or voxels in 2D and without a known voxel size.
         reference: likewise.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet import Segmentation
+        >>> from ultralightunet.metrics import compare
+        >>> labels = Segmentation(np.ones((2, 3, 4), np.uint8), np.eye(4))
+        >>> compare(labels, labels)
+        [Agreement(label=1, dice=1.0, hausdorff95=0.0, surface_dice=1.0, predicted=0.024, reference=0.024)]
     """
 
     label: int
@@ -48,6 +56,17 @@ def compare(prediction: Segmentation, reference: Segmentation, *, tolerance: flo
 
     Raises:
         InputError: if the grids differ.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet import Segmentation
+        >>> from ultralightunet.metrics import compare
+        >>> reference, prediction = np.zeros((2, 10, 10, 10), np.uint8)
+        >>> reference[2:8, 2:8, 2:8] = 1
+        >>> prediction[3:8, 2:8, 2:8] = 1
+        >>> found = compare(Segmentation(prediction, np.eye(4)), Segmentation(reference, np.eye(4)))[0]
+        >>> round(found.dice, 3), found.hausdorff95, found.surface_dice
+        (0.909, 1.0, 1.0)
     """
     if prediction.labels.shape != reference.labels.shape:
         raise InputError(
@@ -70,7 +89,14 @@ def compare(prediction: Segmentation, reference: Segmentation, *, tolerance: flo
 
 
 def dice(a: Array, b: Array) -> float:
-    """Twice the overlap of two masks over the sum of both; empty against empty is 1."""
+    """Twice the overlap of two masks over the sum of both; empty against empty is 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.metrics import dice
+        >>> dice(np.array([True, True, False]), np.array([True, False, False]))
+        0.6666666666666666
+    """
     total = int(a.sum()) + int(b.sum())
     return 2 * int((a & b).sum()) / total if total else 1.0
 
@@ -82,6 +108,14 @@ def surface_agreement(a: Array, b: Array, spacing: tuple[float, ...], *, toleran
 
     Returns:
         Distance in mm (0 where both are empty, None where just one is) and surface Dice.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.metrics import surface_agreement
+        >>> a, b = np.zeros((2, 5, 5), bool)
+        >>> a[2, 1:4] = b[3, 1:4] = True
+        >>> surface_agreement(a, b, (2.0, 1.0), tolerance=1.0)
+        (2.0, 0.0)
     """
     if not a.any() and not b.any():
         return 0.0, 1.0

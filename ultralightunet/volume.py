@@ -49,6 +49,15 @@ class Volume:
 
     Raises:
         InputError: for a shape or affine that no image has.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet import Volume
+        >>> volume = Volume(np.zeros((20, 64, 64), np.int16), np.diag((0.9, 0.9, 5.0, 1.0)))
+        >>> volume.shape, volume.spacing
+        ((20, 64, 64), (5.0, 0.9, 0.9))
+        >>> Volume(np.zeros((64, 48, 3), np.uint8), channels=3, has_spacing=False).shape
+        (64, 48)
     """
 
     array: NDArray[Any]
@@ -96,6 +105,17 @@ class Segmentation:
         source: of the image.
         model: NAME@VERSION of the model, or "" for labels made by hand.
         facts: how the labels came about (engine, device, window, seconds per stage), JSON-serialisable.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet import LabelClass, Segmentation
+        >>> labels = np.zeros((10, 10, 10), np.uint8)
+        >>> labels[2:7, 2:7, 2:7] = 1
+        >>> found = Segmentation(labels, np.eye(4), (LabelClass(0, "background"), LabelClass(1, "tumour")))
+        >>> found.counts(), found.volumes_ml()
+        ({1: 125}, {1: 0.125})
+        >>> found.save("labels.nii.gz").name
+        'labels.nii.gz'
     """
 
     labels: NDArray[Any]

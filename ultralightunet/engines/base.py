@@ -11,7 +11,10 @@ from ..errors import InputError
 from ..models import Model
 
 ENGINES = ("auto", "openvino", "torch")
+"""What can be asked for to run a network."""
+
 DEVICES = ("auto", "cpu", "cuda", "mps")
+"""What can be asked for to run it on."""
 
 
 class Engine(Protocol):
@@ -20,6 +23,16 @@ class Engine(Protocol):
     Attributes:
         name: "openvino" or "torch".
         device: "cpu", "cuda" or "mps".
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet import load_model
+        >>> from ultralightunet.engines import make_engine
+        >>> engine = make_engine(load_model("breast-lesion"))
+        >>> engine.name, engine.device
+        ('openvino', 'cpu')
+        >>> engine(np.zeros((1, 3, 64, 96), np.float32)).shape
+        (1, 1, 64, 96)
     """
 
     name: str
@@ -46,6 +59,12 @@ def make_engine(model: Model, *, engine: str = "auto", device: str = "auto", thr
     Raises:
         InputError: if the engine or the device is not to be had here.
         ModelError: if the weights cannot be used.
+
+    Example:
+        >>> from ultralightunet import load_model
+        >>> from ultralightunet.engines import make_engine
+        >>> make_engine(load_model("breast-lesion"), engine="torch", threads=1).name
+        'torch'
     """
     if engine not in ENGINES or device not in DEVICES:
         raise InputError(

@@ -13,7 +13,13 @@ from .base import Engine
 
 
 def mirrorings(axes: Sequence[int]) -> list[tuple[int, ...]]:
-    """Axes of a batch (N, C, *S) to turn for each image that is seen, the first as it is; `axes` are those of space, from 0."""
+    """Axes of a batch (N, C, *S) to turn for each image that is seen, the first as it is; `axes` are those of space, from 0.
+
+    Example:
+        >>> from ultralightunet.engines import mirrorings
+        >>> mirrorings((0, 1))
+        [(), (3,), (2,), (2, 3)]
+    """
     choices = product((False, True), repeat=len(axes))
     return [tuple(2 + axis for axis, is_turned in zip(axes, chosen, strict=True) if is_turned) for chosen in choices]
 
@@ -26,6 +32,15 @@ class Mirrored:
     Args:
         engine: runs the network.
         axes: of space, from 0, along which images are mirrored, in every combination; none leaves the engine as it is.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet import load_model
+        >>> from ultralightunet.engines import Mirrored, make_engine
+        >>> engine = Mirrored(make_engine(load_model("breast-lesion")), (1,))
+        >>> picture = np.random.default_rng(0).random((1, 3, 64, 64), np.float32)
+        >>> bool(np.allclose(engine(picture[..., ::-1]), engine(picture)[..., ::-1], atol=1e-4))
+        True
     """
 
     def __init__(self, engine: Engine, axes: tuple[int, ...]) -> None:

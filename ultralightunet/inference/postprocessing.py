@@ -14,6 +14,14 @@ def keep_largest(labels: NDArray[Any], group: tuple[int, ...]) -> None:
     Args:
         labels: (*S), a view will do.
         group: classes that are taken together, e.g. (1, 2); voxels touch through faces.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.inference.postprocessing import keep_largest
+        >>> labels = np.array([[1, 1, 0, 1]])
+        >>> keep_largest(labels, (1,))
+        >>> labels.tolist()
+        [[1, 1, 0, 0]]
     """
     mask = _members(labels, group)
     # Islands take four bytes a voxel: look only where there are any.

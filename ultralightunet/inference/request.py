@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..models import Model
 
 Box = tuple[tuple[int, int], ...]
+"""Half-open ranges of voxels, one for each axis of an image."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,12 @@ class Request:
         threads: CPU threads, None for all.
         step: distance of the sliding windows, as a share of the window, above 0 and at most 1.
         nan_fill: replaces NaN and infinite voxels, which are refused otherwise.
+
+    Example:
+        >>> import ultralightunet as ulu
+        >>> request = ulu.Request(ulu.load_model("polyp"), threads=1)
+        >>> request.engine, request.step
+        ('auto', 0.5)
     """
 
     model: Model

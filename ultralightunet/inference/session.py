@@ -28,7 +28,19 @@ __all__ = ["Box", "Request", "Session", "label_with", "segment"]
 
 
 class Session:
-    """Keeps the engine of the model last used warm, so that a second click does not pay for loading it."""
+    """Keeps the engine of the model last used warm, so that a second click does not pay for loading it.
+
+    Example:
+        >>> import numpy as np
+        >>> import ultralightunet as ulu
+        >>> session, picture = ulu.Session(), ulu.Volume(np.indices((64, 64)).sum(0).astype(np.uint8))
+        >>> work = session.segment(picture, ulu.Request(ulu.load_model("breast-lesion")))
+        >>> next(work).stage
+        'Preparing'
+        >>> from ultralightunet.events import finish
+        >>> finish(work).labels.shape
+        (64, 64)
+    """
 
     def __init__(self) -> None:
         self._engine: tuple[tuple[Any, ...], Engine] | None = None
@@ -54,7 +66,19 @@ class Session:
 
 
 def label_with(engine: Engine, image: Volume, request: Request) -> Generator[Progress, None, Segmentation]:
-    """Label `image` with an engine that is at hand already, a network in training say; otherwise as `Session.segment`."""
+    """Label `image` with an engine that is at hand already, a network in training say; otherwise as `Session.segment`.
+
+    Example:
+        >>> import numpy as np
+        >>> import ultralightunet as ulu
+        >>> from ultralightunet.engines import make_engine
+        >>> from ultralightunet.events import finish
+        >>> from ultralightunet.inference.session import label_with
+        >>> request = ulu.Request(ulu.load_model("breast-lesion"))
+        >>> picture = ulu.Volume(np.indices((64, 64)).sum(0).astype(np.uint8))
+        >>> finish(label_with(make_engine(request.model), picture, request)).facts["engine"]
+        'openvino'
+    """
     watch = Stopwatch()
     model = request.model
     engine = Mirrored(engine, model.mirrored) if model.mirrored else engine
@@ -111,6 +135,14 @@ def segment(image: str | Path | Volume | Array, model: str | Path | Model, **opt
             for a 2D model.
         model: see `load_model`.
         **options: those of `Request`, e.g. `box`, `threads`.
+
+    Example:
+        >>> import ultralightunet as ulu
+        >>> found = ulu.segment("sample_data/colin27_hippocampus_left.nii.gz", "hippocampus")
+        >>> found.labels.shape, found.labels.dtype
+        ((36, 52, 36), dtype('uint8'))
+        >>> [entry.name for entry in found.classes[1:] if found.volumes_ml()[entry.index] > 0.5]
+        ['anterior hippocampus', 'posterior hippocampus']
     """
     if isinstance(image, str | Path):
         image = read_image(Path(image))

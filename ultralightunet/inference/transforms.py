@@ -30,6 +30,15 @@ class Orientation:
     Attributes:
         axes: for each canonical axis (S, A, R) the axis of the array (k, j, i) that runs along it.
         flips: whether that axis runs the other way.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.inference.transforms import Orientation
+        >>> to_the_left = np.diag((-1.0, 1.0, 1.0, 1.0))
+        >>> Orientation.of(to_the_left).flips
+        (False, False, True)
+        >>> Orientation.of(to_the_left).apply(np.arange(8).reshape(2, 2, 2))[0, 0].tolist()
+        [1, 0]
     """
 
     axes: tuple[int, int, int]
@@ -67,7 +76,13 @@ class Orientation:
 
 
 def grid_shape(shape: tuple[int, ...], spacing: tuple[float, ...], wanted: tuple[float, ...]) -> tuple[int, ...]:
-    """Voxels of the grid that covers the same extent with voxels of about the `wanted` size in mm."""
+    """Voxels of the grid that covers the same extent with voxels of about the `wanted` size in mm.
+
+    Example:
+        >>> from ultralightunet.inference.transforms import grid_shape
+        >>> grid_shape((30, 256, 256), (5.0, 1.0, 1.0), (2.0, 2.0, 2.0))
+        (75, 128, 128)
+    """
     return tuple(max(1, round(n * old / new)) for n, old, new in zip(shape, spacing, wanted, strict=True))
 
 
@@ -76,6 +91,11 @@ def axis_weights(count: int, wanted: int) -> scipy.sparse.csr_array:
     """The linear map from `count` samples to `wanted` over the same extent: (wanted, count), rows sum to 1.
 
     Linear interpolation where samples get finer; where they get coarser the kernel is widened by as much, so that nothing aliases.
+
+    Example:
+        >>> from ultralightunet.inference.transforms import axis_weights
+        >>> axis_weights(2, 4).toarray().tolist()
+        [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [0.0, 1.0]]
     """
     # Imported where it is needed, see `postprocessing.keep_largest`.
     import scipy.sparse
@@ -99,6 +119,12 @@ def resample(image: Array, shape: tuple[int, ...]) -> Array:
     """`image` (*S) or (*S, C), any real type, onto `shape` over the same extent: float32 (C, *shape), C 1 where absent.
 
     Works slice by slice along the first axis, so that a large image of small integers is never held as floats.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.inference.transforms import resample
+        >>> resample(np.array([[0, 4], [8, 12]]), (2, 4)).tolist()
+        [[[0.0, 1.0, 3.0, 4.0], [8.0, 9.0, 11.0, 12.0]]]
     """
     channels = image[..., None] if image.ndim == len(shape) else image
     if len(shape) == 2:
@@ -133,6 +159,14 @@ def normalize(image: Array, intensity: Intensity, limits: tuple[float, float] = 
         image: float32 (C, *S); changed in place where that saves a copy.
         intensity: the rule.
         limits: grey values that "scale" takes to 0 and 1, see `scale_limits`; the other rules do not look at them.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.inference.transforms import normalize
+        >>> from ultralightunet.models import Intensity
+        >>> hounsfield = np.array([[[-1000.0, 40.0, 140.0]]], np.float32)
+        >>> normalize(hounsfield, Intensity("window", -160, 240, mean=(40.0,), std=(100.0,))).tolist()
+        [[[-2.0, 0.0, 1.0]]]
     """
     if intensity.rule == "percentile":
         low, high = np.percentile(_sample(image), (intensity.low, intensity.high))
@@ -157,6 +191,13 @@ def scale_limits(image: Array, intensity: Intensity) -> tuple[float, float]:
     """The grey values of a whole image, as it was loaded, that the rule "scale" takes to 0 and 1.
 
     The number type alone does not tell them: pictures of 8 bits are kept in wider integers and in floats, from 0 to 255 or from 0 to 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.inference.transforms import scale_limits
+        >>> from ultralightunet.models import Intensity
+        >>> scale_limits(np.array([0.2, 0.7]), Intensity("scale", 0, 255))
+        (0.0, 1.0)
     """
     if image.dtype == np.uint8:
         return 0.0, 255.0
@@ -180,6 +221,14 @@ def with_channels(image: Array, channels: int, wanted: int) -> Array | None:
     """`image` (*S) or (*S, C) with the `wanted` number of channels, or None where there is no sensible way.
 
     Grey becomes colour by repetition (as the network's authors do); colour becomes grey by its luminance (ITU-R BT.601).
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.inference.transforms import with_channels
+        >>> with_channels(np.zeros((4, 5)), 1, 3).shape
+        (4, 5, 3)
+        >>> with_channels(np.ones((4, 5, 3)), 3, 1).shape
+        (4, 5)
     """
     if channels == wanted:
         return image

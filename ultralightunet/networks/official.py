@@ -49,6 +49,13 @@ def convert_official_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, T
 
     Raises:
         ValueError: for a name that the published network does not have.
+
+    Example:
+        >>> import torch
+        >>> import ultralightunet as ulu
+        >>> theirs = {"out4.weight": torch.zeros(1, 16, 1, 1), "out1.weight": torch.zeros(1, 96, 1, 1)}
+        >>> list(ulu.convert_official_state_dict(theirs))
+        ['head.weight']
     """
     converted = {}
     for name, tensor in state_dict.items():

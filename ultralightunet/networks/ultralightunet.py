@@ -33,6 +33,13 @@ class UltraLightUNet(nn.Module):
         channels: widths of the five stages in place of a named variant.
         norm: "batch" as published, or "instance" where the images' contrast varies at random: there batch statistics
             gathered in training do not describe a single new image.
+
+    Example:
+        >>> import torch
+        >>> import ultralightunet as ulu
+        >>> network = ulu.UltraLightUNet(spatial_dims=3, in_channels=1, out_channels=4, variant="T").eval()
+        >>> network(torch.zeros(1, 1, 32, 48, 40)).shape
+        torch.Size([1, 4, 32, 48, 40])
     """
 
     def __init__(
