@@ -1,9 +1,5 @@
 """The store of corrected cases: what a person mended is kept whole, never rewritten, and ready to train from.
 
-    from ultralightunet.corrections import Store
-    revision = Store("liver-corrections").add(image, labels, prediction, patient_key="4711")
-    revision.role, revision.dice
-
 Nothing in a store tells who the patient is: no name, no path, no date of the image, and the patient key only as a salted hash.
 """
 

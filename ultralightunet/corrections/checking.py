@@ -29,6 +29,11 @@ class Problem:
             "unlisted" (a correction without its line) or "dataset" (`dataset.json` is not up to date), by which nothing is lost.
         where: path inside the store.
         text: one sentence for a person.
+
+    Example:
+        >>> from ultralightunet.corrections import Problem
+        >>> Problem("leftover", ".writing-1", "expected nothing but cases, found what is left of a save").is_loss
+        False
     """
 
     kind: Kind
@@ -49,6 +54,11 @@ class Report:
         cases: how many.
         revisions: how many that can be read.
         problems: what is not as it should be.
+
+    Example:
+        >>> from ultralightunet.corrections import Problem, Report
+        >>> Report(1, 2, (Problem("lost", "cases/1/0001", "expected a correction, found none"),)).whole
+        False
     """
 
     cases: int

@@ -19,6 +19,11 @@ def checked_mask(checked: Checked, shape: tuple[int, ...]) -> NDArray[np.bool_] 
 
     Raises:
         InputError: if it does not fit the image, or marks nothing.
+
+    Example:
+        >>> from ultralightunet.corrections import checked_mask
+        >>> checked_mask({0: [1]}, (3, 1, 2)).tolist()  # slice 1 of axis k
+        [[[False, False]], [[True, True]], [[False, False]]]
     """
     if checked is None:
         return None

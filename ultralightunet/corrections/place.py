@@ -16,6 +16,11 @@ def default_store(model_name: str) -> Path:
 
     Raises:
         InputError: if no model can be called so.
+
+    Example:
+        >>> from ultralightunet.corrections import default_store
+        >>> default_store("brain@0.1.0").parts[-2:]
+        ('stores', 'brain')
     """
     name = model_name.partition("@")[0]
     if not is_name(name):

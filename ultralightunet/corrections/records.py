@@ -54,6 +54,16 @@ class Revision:
         files: sha256 of each file of the folder.
         image_files: sha256 of each file of the image.
         tool_version: of UltraLight.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet import LabelClass, Segmentation, Volume
+        >>> from ultralightunet.corrections import Store
+        >>> scan = Volume(np.arange(24.0).reshape(2, 3, 4))
+        >>> labels = Segmentation((scan.array > 20).astype(np.uint8), scan.affine, (LabelClass(0, "background"), LabelClass(1, "liver")))
+        >>> revision = Store("liver-corrections").add(scan, labels, None, checked={0: [1]})
+        >>> revision.voxels_checked, revision.checked().sum((1, 2)).tolist(), revision.prediction()
+        (12, [0, 12], None)
     """
 
     folder: Path

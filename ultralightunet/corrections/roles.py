@@ -7,6 +7,7 @@ import hmac
 from typing import Literal
 
 Role = Literal["train", "holdout"]
+"""What a case is for: to learn from, or to measure on."""
 
 HOLDOUT_SHARE = 0.2
 """Share of the patients that a new store holds out."""

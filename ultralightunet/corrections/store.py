@@ -44,11 +44,6 @@ _LOG = logging.getLogger(__name__)
 class Store:
     """The corrections of one task, in one folder; it is made when the first one is added.
 
-        store = Store("liver-corrections")
-        revision = store.add(image, labels, prediction)
-        for revision in store.cases("train"):
-            revision.image(), revision.labels(), revision.checked()
-
     Several processes may read and write one store.
 
     Attributes:
@@ -57,6 +52,19 @@ class Store:
 
     Raises:
         InputError: if there is something at `folder` that is no store.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet import LabelClass, Segmentation, Volume
+        >>> from ultralightunet.corrections import Store
+        >>> scan = Volume(np.arange(24.0).reshape(2, 3, 4))
+        >>> labels = Segmentation((scan.array > 20).astype(np.uint8), scan.affine, (LabelClass(0, "background"), LabelClass(1, "liver")))
+        >>> store = Store("liver-corrections")
+        >>> revision = store.add(scan, labels, None, patient_key="4711")
+        >>> revision.number, revision.role, revision.labels().counts()
+        (1, 'train', {1: 3})
+        >>> store.cases("holdout"), store.check().whole
+        ([], True)
     """
 
     def __init__(self, folder: str | Path, *, wait: float = 60.0) -> None:

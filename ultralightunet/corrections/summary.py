@@ -26,6 +26,12 @@ class ClassChange:
         ml_before: in millilitres, None without a prediction, in 2D and without a known voxel size.
         ml_after: likewise.
         dice: between prediction and correction where it was checked; None without a prediction or where both are empty.
+
+    Example:
+        >>> from ultralightunet.corrections import ClassChange
+        >>> change = ClassChange(1, "liver", voxels_before=90, voxels_after=100, ml_before=0.09, ml_after=0.1, dice=0.95)
+        >>> change.voxels_after - change.voxels_before
+        10
     """
 
     index: int
@@ -47,6 +53,12 @@ class Summary:
         voxels_changed: checked voxels whose label is another one than in the prediction; without one, checked voxels that have a label.
         dice: mean over the classes that occur in the prediction or the correction where it was checked; None without a prediction.
         classes: every class but the background.
+
+    Example:
+        >>> from ultralightunet.corrections import Summary
+        >>> summary = Summary(voxels=1000, voxels_checked=500, voxels_changed=10, dice=0.95, classes=())
+        >>> f"{summary.voxels_changed} of {summary.voxels_checked} checked voxels changed"
+        '10 of 500 checked voxels changed'
     """
 
     voxels: int
@@ -69,6 +81,17 @@ def summarize(
 
     Raises:
         InputError: if the two do not lie on one grid, hold a class that is not among `classes`, or `checked` does not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet import LabelClass, Segmentation
+        >>> from ultralightunet.corrections import summarize
+        >>> classes = (LabelClass(0, "background"), LabelClass(1, "liver"))
+        >>> before = Segmentation(np.array([[[0, 1, 1, 0]]], np.uint8), np.eye(4), classes)
+        >>> after = Segmentation(np.array([[[0, 1, 1, 1]]], np.uint8), np.eye(4), classes)
+        >>> summary = summarize(after, before)
+        >>> summary.voxels_changed, summary.dice, summary.classes[0].ml_after
+        (1, 0.8, 0.003)
     """
     table = tuple(classes) or labels.classes or (prediction.classes if prediction else ())
     _check_labels(labels, table, "labels")

@@ -1,8 +1,4 @@
-"""A store of corrections in the layouts of other tools: copies on the same grid, under pseudonyms.
-
-from ultralightunet.exports import export
-export(Store("liver-corrections"), "for-nnunet", format="nnunet")
-"""
+"""A store of corrections in the layouts of other tools: copies on the same grid, under pseudonyms."""
 
 from __future__ import annotations
 
@@ -21,6 +17,8 @@ from .bids import write_bids
 from .dicom_seg import write_dicom_seg
 from .folders import write_msd, write_nifti_folders, write_nnunet
 from .seg_nrrd import write_seg_nrrd
+
+__all__ = ["FORMATS", "export", "exporting"]
 
 Exporter = Callable[[Path, Sequence[Revision], Sequence[LabelClass]], Iterator[Revision]]
 """Writes cases into an empty folder and yields each one that is done."""
@@ -63,6 +61,18 @@ def export(
     Raises:
         InputError: if there is nothing to export, or a correction is damaged.
         OutputError: if the folder holds something, or cannot be written.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet import LabelClass, Segmentation, Volume
+        >>> from ultralightunet.corrections import Store
+        >>> from ultralightunet.exports import export
+        >>> scan = Volume(np.arange(24.0).reshape(2, 3, 4))
+        >>> labels = Segmentation((scan.array > 20).astype(np.uint8), scan.affine, (LabelClass(0, "background"), LabelClass(1, "liver")))
+        >>> store = Store("liver-corrections")
+        >>> revision = store.add(scan, labels, None)
+        >>> sorted(path.name for path in export(store, "for-nnunet", format="nnunet").iterdir())
+        ['dataset.json', 'imagesTr', 'labelsTr']
     """
     return finish(exporting(store, folder, format=format, role=role, dicom_source=dicom_source, keep_patient=keep_patient))
 
@@ -76,7 +86,20 @@ def exporting(
     dicom_source: Path | None = None,
     keep_patient: bool = False,
 ) -> Generator[Progress, None, Path]:
-    """As `export`, with an event after each case."""
+    """As `export`, with an event after each case.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet import LabelClass, Segmentation, Volume
+        >>> from ultralightunet.corrections import Store
+        >>> from ultralightunet.exports import exporting
+        >>> scan = Volume(np.arange(24.0).reshape(2, 3, 4))
+        >>> labels = Segmentation((scan.array > 20).astype(np.uint8), scan.affine, (LabelClass(0, "background"), LabelClass(1, "liver")))
+        >>> store = Store("liver-corrections")
+        >>> revision = store.add(scan, labels, None)
+        >>> [(event.done, event.total) for event in exporting(store, "plain", format="nifti")]
+        [(0, 1), (1, 1)]
+    """
     folder = Path(folder)
     if format not in FORMATS:
         raise InputError(f"expected a format {', '.join(FORMATS)}, found {format!r}; choose one of them")

@@ -1,8 +1,4 @@
-"""A model for other tools: a MONAI bundle, or one ONNX file.
-
-from ultralightunet.model_exports import export_model
-export_model("brain", "brain.onnx", format="onnx")
-"""
+"""A model for other tools: a MONAI bundle, or one ONNX file."""
 
 from __future__ import annotations
 
@@ -57,6 +53,12 @@ def export_model(model: str | Path | Model, path: str | Path, *, format: str) ->
         InputError: if there is no such format, or a package that it takes is not installed.
         ModelError: if there is no such model, its weights cannot be used, or the exported network does not compute what it should.
         OutputError: if something is at `path` already, its name does not fit, or it cannot be written.
+
+    Example:
+        >>> from ultralightunet.model_exports import export_model
+        >>> folder = export_model("breast-lesion", "lesion-bundle", format="monai-bundle")
+        >>> sorted(path.name for path in folder.iterdir())
+        ['LICENSE', 'configs', 'docs', 'models']
     """
     path = Path(path)
     if format not in FORMATS:
