@@ -35,6 +35,17 @@ class Augmentation:
         blur_chance: that a sample is seen through half to all of its resolution.
         noise: standard deviation, as a share of the range of grey values.
         strange_chance: that the grey values are mapped to others by a random curve, which may turn dark into bright.
+
+    Example:
+        >>> import torch
+        >>> from ultralightunet.learning.augmentation import Augmentation
+        >>> from ultralightunet.models import Intensity
+        >>> change = Augmentation(mirror=True, noise=0.0)
+        >>> image, target = torch.rand(1, 48, 48), torch.zeros(48, 48, dtype=torch.int16)
+        >>> where = {"size": (32, 32), "centre": (24.0, 24.0), "spacing": (1.0, 1.0)}
+        >>> seen, labels = change(image, target, **where, intensity=Intensity("scale", 0, 255), rng=torch.Generator().manual_seed(0))
+        >>> seen.shape, labels.dtype
+        (torch.Size([1, 32, 32]), torch.int16)
     """
 
     move_chance: float = 0.75
@@ -146,6 +157,13 @@ def light_of(image: Tensor, intensity: Intensity, *, knots: int) -> Tensor:
         image: (C, *S) float32, prepared by the rule `intensity`.
         intensity: see `image`.
         knots: at least 1.
+
+    Example:
+        >>> import torch
+        >>> from ultralightunet.learning.augmentation import light_of
+        >>> from ultralightunet.models import Intensity
+        >>> light_of(torch.rand(3, 64, 64), Intensity("scale", 0, 255, mean=(0.0,), std=(1.0,)), knots=4).shape
+        torch.Size([3, 4, 4])
     """
     pool = {2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}[image.ndim - 1]
     unit, _, _ = _to_unit(image, intensity)
@@ -165,6 +183,15 @@ def in_light(image: Tensor, light: Tensor, intensity: Intensity) -> Tensor:
 
     Returns:
         (C, *S), prepared by the rule `intensity`.
+
+    Example:
+        >>> import torch
+        >>> from ultralightunet.learning.augmentation import in_light, light_of
+        >>> from ultralightunet.models import Intensity
+        >>> rule = Intensity("scale", 0, 255)
+        >>> dark, bright = torch.full((1, 32, 32), 0.2), torch.full((1, 32, 32), 0.6)
+        >>> round(float(in_light(dark, light_of(bright, rule, knots=2), rule).mean()), 2)
+        0.56
     """
     change = light - light_of(image, intensity, knots=light.shape[-1])
     factors = F.interpolate(change[None], image.shape[1:], mode=_LINEAR[image.ndim - 1], align_corners=False)[0].exp()

@@ -19,6 +19,13 @@ def dice_cross_entropy(logits: Tensor, target: Tensor, *, smooth: float = 1.0) -
         logits: (N, K, *S), K at least 2.
         target: (N, *S) class numbers; `IGNORE` leaves a voxel out of both terms.
         smooth: added to numerator and denominator of the Dice term, in voxels.
+
+    Example:
+        >>> import torch
+        >>> from ultralightunet.learning.losses import dice_cross_entropy
+        >>> sure = 20.0 * torch.tensor([[[1.0, -1.0], [1.0, -1.0]], [[-1.0, 1.0], [-1.0, 1.0]]])[None]
+        >>> round(float(dice_cross_entropy(sure, torch.tensor([[[0, 1], [0, 1]]]))), 3)
+        0.0
     """
     classes = logits.shape[1]
     # Voxels by classes: the softmax runs along memory, and no gradient is as large as the logits once for every class.
@@ -44,6 +51,14 @@ def partial_dice_cross_entropy(logits: Tensor, target: Tensor, *, smooth: float 
         logits: (N, K, *S); K = 1 means a sigmoid, as if the background's logit were 0.
         target: (N, *S) class numbers; `IGNORE` leaves a voxel out of both terms; -k means background or a class from k on.
         smooth: added to numerator and denominator of the Dice term, in voxels.
+
+    Example:
+        >>> import torch
+        >>> from ultralightunet.learning.losses import IGNORE, partial_dice_cross_entropy
+        >>> logits = torch.zeros(1, 3, 1, 2)
+        >>> unchecked, known = torch.tensor([[[IGNORE, 1]]]), torch.tensor([[[-2, 1]]])  # -2: background or class 2
+        >>> bool(partial_dice_cross_entropy(logits, known) < partial_dice_cross_entropy(logits, unchecked))
+        True
     """
     if logits.shape[1] == 1:
         logits = torch.cat((torch.zeros_like(logits), logits), 1)
@@ -72,6 +87,13 @@ def distillation(logits: Tensor, teacher: Tensor, *, smooth: float = 1.0) -> Ten
         logits: (N, K, *S); classes that the teacher does not know count as background. K = 1 means a sigmoid.
         teacher: (N, T, *S) probabilities, T from 2 to K; all zero where there is nothing to learn.
         smooth: added to numerator and denominator of the Dice term, in voxels.
+
+    Example:
+        >>> import torch
+        >>> from ultralightunet.learning.losses import distillation
+        >>> logits = torch.tensor([[2.0, -1.0], [0.0, 3.0]])[None]
+        >>> bool(distillation(logits, logits.softmax(1)) < distillation(logits, logits.flip(1).softmax(1)))
+        True
     """
     if logits.shape[1] == 1:
         logits = torch.cat((torch.zeros_like(logits), logits), 1)
@@ -113,6 +135,15 @@ def boundary_weighted_bce_iou(logits: Tensor, target: Tensor, *, reach: int = 15
 
     Raises:
         ValueError: if `logits` have more than one channel.
+
+    Example:
+        >>> import torch
+        >>> from ultralightunet.learning.losses import boundary_weighted_bce_iou
+        >>> truth = torch.zeros(1, 8, 8)
+        >>> truth[:, 2:6, 2:6] = 1
+        >>> logits = 20 * (2 * truth[:, None] - 1)
+        >>> round(float(boundary_weighted_bce_iou(logits, truth, reach=2)), 3)
+        0.0
     """
     if logits.shape[1] != 1:
         raise ValueError(f"expected logits with 1 channel for a loss of one class, found {logits.shape[1]}; use dice_cross_entropy")

@@ -23,6 +23,15 @@ class SideBySide:
         network: that is trained.
         loss: of logits (N, K, *S) and targets (N, ...).
         count: of threads.
+
+    Example:
+        >>> import torch
+        >>> from ultralightunet.learning.side_by_side import SideBySide
+        >>> network = torch.nn.Conv2d(1, 2, 1)
+        >>> together = SideBySide(network, torch.nn.functional.cross_entropy, count=2)
+        >>> mean = together.gradients(torch.rand(4, 1, 8, 8), torch.zeros(4, 8, 8, dtype=torch.long))
+        >>> network.weight.grad.shape
+        torch.Size([2, 1, 1, 1])
     """
 
     def __init__(self, network: nn.Module, loss: Callable[[Tensor, Tensor], Tensor], count: int) -> None:

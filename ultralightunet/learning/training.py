@@ -40,6 +40,11 @@ class Plan:
         average: decay of the running average of the weights, which is what is validated and kept.
         every: steps between validations and checkpoints.
         seconds: where above 0, the training ends once so much time has passed, and the learning rate falls with the time.
+
+    Example:
+        >>> from ultralightunet.learning.training import Plan
+        >>> Plan(steps=2000, batch_size=2).learning_rate
+        0.002
     """
 
     steps: int
@@ -96,6 +101,18 @@ def fit(
     Raises:
         TrainingError: if the loss is no longer a number, or the checkpoint is not of this training.
         OutputError: if a checkpoint cannot be written; the one before is kept.
+
+    Example:
+        >>> import torch
+        >>> from ultralightunet import UltraLightUNet
+        >>> from ultralightunet.events import finish
+        >>> from ultralightunet.learning.losses import dice_cross_entropy
+        >>> from ultralightunet.learning.training import Plan, fit
+        >>> network = UltraLightUNet(in_channels=1, out_channels=2, variant="T")
+        >>> sample = (torch.rand(1, 32, 32), torch.ones(32, 32, dtype=torch.long))
+        >>> work = fit(network, lambda number: sample, dice_cross_entropy, Plan(steps=2, batch_size=2), checkpoint=None)
+        >>> finish(work).training
+        False
     """
     layout = layout or (torch.channels_last_3d if _spatial_dims(network) == 3 else torch.channels_last)
     network = network.to(device)

@@ -1,8 +1,5 @@
 """The first model of a new task, from a folder of labelled images.
 
-    from ultralightunet.new_task import Wishes, train
-    model = train("Dataset501_Tumour", "tumour-model", Wishes(minutes=20))
-
 Importing this imports no torch; the training does.
 """
 

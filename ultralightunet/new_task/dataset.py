@@ -29,6 +29,13 @@ class LabelledImage:
         name: of the case.
         images: a file, or one for each channel.
         labels: file of the labels, on the same grid.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from ultralightunet.new_task import LabelledImage
+        >>> case = LabelledImage("1", (Path("sample_data/tumour_mri_1.nrrd"),), Path("sample_data/tumour_mri_1_tumour.nrrd"))
+        >>> case.image().shape
+        (25, 256, 256)
     """
 
     name: str
@@ -59,6 +66,15 @@ class Dataset:
         channels: names of the images' channels.
         ignore: label of voxels that do not count, or None.
         is_mask: whether any value but 0 means the one class there is, as 255 does in pictures.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from ultralightunet import LabelClass
+        >>> from ultralightunet.new_task import Dataset, LabelledImage
+        >>> case = LabelledImage("1", (Path("sample_data/tumour_mri_1.nrrd"),), Path("sample_data/tumour_mri_1_tumour.nrrd"))
+        >>> dataset = Dataset((case,), (LabelClass(0, "background"), LabelClass(1, "tumour")), channels=("MR",))
+        >>> int(dataset.target(case, case.image()).sum())
+        4137
     """
 
     cases: tuple[LabelledImage, ...]
@@ -105,6 +121,17 @@ def read_dataset(folder: str | Path, *, classes: Sequence[str] = ()) -> Dataset:
 
     Raises:
         InputError: if there are no pairs, or they do not fit each other.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from shutil import copy
+        >>> from ultralightunet.new_task import read_dataset
+        >>> for folder, name in (("images", "tumour_mri_1"), ("masks", "tumour_mri_1_tumour")):
+        ...     Path("heads", folder).mkdir(parents=True)
+        ...     target = copy(f"sample_data/{name}.nrrd", f"heads/{folder}/1.nrrd")
+        >>> dataset = read_dataset("heads", classes=("tumour",))
+        >>> [case.name for case in dataset.cases], [entry.name for entry in dataset.classes]
+        (['1'], ['background', 'tumour'])
     """
     folder = Path(folder)
     if not folder.is_dir():

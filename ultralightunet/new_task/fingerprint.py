@@ -44,6 +44,16 @@ class Fingerprint:
         std: likewise.
         is_bytes: whether all images are pictures of 8 bits.
         cases: of the whole dataset.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from ultralightunet import LabelClass
+        >>> from ultralightunet.events import finish
+        >>> from ultralightunet.new_task import Dataset, LabelledImage, fingerprint_of
+        >>> case = LabelledImage("1", (Path("sample_data/tumour_mri_1.nrrd"),), Path("sample_data/tumour_mri_1_tumour.nrrd"))
+        >>> found = finish(fingerprint_of(Dataset((case,), (LabelClass(0, "background"), LabelClass(1, "tumour")), ("MR",))))
+        >>> found.spatial_dims, found.channels, found.cases
+        (3, 1, 1)
     """
 
     spatial_dims: int
@@ -84,6 +94,11 @@ class Wishes:
         device: "auto", "cpu", "cuda" or "mps".
         workers: threads that prepare samples.
         seed: of everything random.
+
+    Example:
+        >>> from ultralightunet.new_task import Wishes
+        >>> Wishes(name="liver", variant="T", steps=2000).minutes  # of no account where there are steps
+        20.0
     """
 
     name: str = ""
@@ -113,6 +128,15 @@ def fingerprint_of(dataset: Dataset) -> Generator[Progress, None, Fingerprint]:
 
     Raises:
         InputError: if an image and its labels do not fit each other, or the images are of several kinds.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from ultralightunet import LabelClass
+        >>> from ultralightunet.new_task import Dataset, LabelledImage, fingerprint_of
+        >>> case = LabelledImage("1", (Path("sample_data/tumour_mri_1.nrrd"),), Path("sample_data/tumour_mri_1_tumour.nrrd"))
+        >>> dataset = Dataset((case,), (LabelClass(0, "background"), LabelClass(1, "tumour")), channels=("MR",))
+        >>> [(event.done, event.total) for event in fingerprint_of(dataset)]
+        [(0, 1), (1, 1)]
     """
     chosen = [dataset.cases[n] for n in np.unique(np.linspace(0, len(dataset.cases) - 1, _MOST_LOOKED_AT).round().astype(int))]
     shapes, spacings, means, stds, inside, kinds = [], [], [], [], [], set()
@@ -157,7 +181,18 @@ def fingerprint_of(dataset: Dataset) -> Generator[Progress, None, Fingerprint]:
 
 
 def chosen_model(found: Fingerprint, dataset: Dataset, wishes: Wishes, folder: Path) -> Model:
-    """Facts of the model that suits a dataset, as far as `wishes` leave them open."""
+    """Facts of the model that suits a dataset, as far as `wishes` leave them open.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from ultralightunet import LabelClass
+        >>> from ultralightunet.new_task import Dataset, Fingerprint, Wishes, chosen_model
+        >>> dataset = Dataset((), (LabelClass(0, "background"), LabelClass(1, "liver")), channels=("CT",))
+        >>> found = Fingerprint(3, 1, (60, 200, 200), (2.0, 1.0, 1.0), True, -100.0, 200.0, (60.0,), (40.0,), False, 12)
+        >>> model = chosen_model(found, dataset, Wishes(), Path("liver"))
+        >>> model.spacing, model.window, model.intensity.rule
+        ((2.0, 1.0, 1.0), (64, 96, 128), 'window')
+    """
     dims = found.spatial_dims
     spacing, size = _grid(found, wishes)
     grid = size or tuple(n * old / new for n, old, new in zip(found.shape, found.spacing, spacing or found.spacing, strict=True))

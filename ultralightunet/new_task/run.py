@@ -34,7 +34,22 @@ PLAN = "plan.json"
 
 
 def train(dataset: str | Path, folder: str | Path, wishes: Wishes | None = None, *, classes: tuple[str, ...] = ()) -> Model:
-    """Make a model; see `training`."""
+    """Make a model; see `training`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> from ultralightunet.new_task import Wishes, train
+        >>> mask = np.zeros((64, 64), np.uint8)
+        >>> mask[20:40, 20:40] = 255
+        >>> for folder in ("images", "masks"):
+        ...     Path("squares", folder).mkdir(parents=True)
+        ...     Image.fromarray(mask).save(f"squares/{folder}/1.png")
+        >>> model = train("squares", "square", Wishes(variant="T", steps=2, batch_size=1, threads=1), classes=("square",))
+        >>> model.id, [entry.name for entry in model.classes]
+        ('square@1.0.0', ['background', 'square'])
+    """
     return finish(training(dataset, folder, wishes, classes=classes))
 
 
@@ -60,6 +75,12 @@ def training(
         ModelError: if there is something at `folder`, or `wishes.init` cannot be used.
         OutputError: if the model or a checkpoint cannot be written.
         TrainingError: if the training failed, or an interrupted one at this place was of other data or wishes.
+
+    Example:
+        >>> from ultralightunet.new_task import training
+        >>> next(training("squares", "square", classes=("square",)))
+        Traceback (most recent call last):
+        ultralightunet.errors.InputError: expected a folder with labelled images, found none at squares; check the name
     """
     wishes, folder = wishes or Wishes(), Path(folder)
     if os.path.lexists(folder):

@@ -1,9 +1,5 @@
 """A model goes on learning from corrections, and takes its parent's place only if it is better.
 
-    from ultralightunet.retraining import retrain
-    outcome = retrain(Store("liver-corrections"), load_model("liver"))
-    outcome.decision, outcome.sentence
-
 Importing this imports no torch; the training does.
 """
 

@@ -27,6 +27,12 @@ class Comparison:
         cases: how many.
         parent: mean over the cases of the mean Dice of the classes.
         candidate: likewise.
+
+    Example:
+        >>> from ultralightunet.retraining import Comparison
+        >>> found = Comparison(cases=4, parent=0.90, candidate=0.93)
+        >>> found.candidate > found.parent
+        True
     """
 
     cases: int
@@ -41,6 +47,11 @@ class Drift:
     Attributes:
         images: how many, none of which is among the corrections or was trained on.
         agreement: mean Dice between the labels of both, 1 if they are the same.
+
+    Example:
+        >>> from ultralightunet.retraining import TOLERATED_DRIFT, Drift
+        >>> Drift(images=3, agreement=0.99).agreement >= 1 - TOLERATED_DRIFT
+        True
     """
 
     images: int
@@ -61,6 +72,15 @@ class Outcome:
         drift: None where there was no image to measure it on.
         cases: names of the corrections that it was trained on.
         seconds: from beginning to end.
+
+    Example:
+        >>> from ultralightunet import load_model
+        >>> from ultralightunet.retraining import Comparison, Drift, Outcome, decide
+        >>> holdout, drift = Comparison(4, parent=0.90, candidate=0.93), Drift(3, agreement=0.95)
+        >>> decision, sentence = decide(holdout, None, drift)
+        >>> outcome = Outcome(load_model("brain"), "brain@0.1.0", decision, sentence, holdout, None, drift, ("a1/0001",), 150.0)
+        >>> outcome.decision, outcome.parent
+        ('kept', 'brain@0.1.0')
     """
 
     model: Model
@@ -75,7 +95,16 @@ class Outcome:
 
 
 def decide(holdout: Comparison | None, estimate: Comparison | None, drift: Drift | None) -> tuple[Decision, str]:
-    """Whether a candidate takes its parent's place, and a sentence on why."""
+    """Whether a candidate takes its parent's place, and a sentence on why.
+
+    Example:
+        >>> from ultralightunet.retraining import Comparison, Drift, decide
+        >>> decision, sentence = decide(Comparison(4, parent=0.90, candidate=0.93), None, Drift(3, agreement=0.99))
+        >>> decision
+        'promoted'
+        >>> sentence
+        'The new version is in use. Dice on 4 held-out cases: 0.900 before, 0.930 now. ...'
+    """
     figures = _figures(holdout, estimate, drift)
     if holdout is not None and holdout.cases >= FEWEST_HELD_OUT and _lower(holdout.candidate, holdout.parent - TOLERATED_LOSS):
         return "kept", f"The version before stays in use, because the new one is worse on the held-out cases. {figures}"

@@ -47,6 +47,12 @@ class Retraining:
         accept: whether the new version is used even where there are too few cases to decide.
         clock: tells the seconds that `minutes` counts.
         method: see `Method`; None for the default.
+
+    Example:
+        >>> from ultralightunet import LabelClass
+        >>> from ultralightunet.retraining import Retraining
+        >>> Retraining(minutes=5, new_classes=(LabelClass(2, "tumour"),)).accept
+        False
     """
 
     minutes: float = 2.5
@@ -60,7 +66,22 @@ class Retraining:
 
 
 def retrain(store: Store, model: str | Path | Model, request: Retraining | None = None) -> Outcome:
-    """Retrain a model on the corrections of a store; see `retraining`."""
+    """Retrain a model on the corrections of a store; see `retraining`.
+
+    Example:
+        >>> from itertools import count
+        >>> import numpy as np
+        >>> import ultralightunet as ulu
+        >>> from ultralightunet.corrections import Store
+        >>> from ultralightunet.retraining import Retraining, retrain
+        >>> model, store = ulu.load_model("breast-lesion"), Store("lesion-corrections")
+        >>> picture = ulu.Volume(np.indices((64, 64)).sum(0).astype(np.uint8), has_spacing=False)
+        >>> lesion = ulu.Segmentation((picture.array > 80).astype(np.uint8), picture.affine, model.classes, has_spacing=False)
+        >>> revision = store.add(picture, lesion, None)
+        >>> outcome = retrain(store, model, Retraining(minutes=0.2, threads=1, clock=count().__next__))  # a clock of its own: some steps
+        >>> outcome.model.id, outcome.decision
+        ('breast-lesion@0.1.0+r1', 'ask')
+    """
     return finish(retraining(store, model, request))
 
 
@@ -80,6 +101,14 @@ def retraining(store: Store, model: str | Path | Model, request: Retraining | No
         ModelError: if the model cannot.
         OutputError: if the new version cannot be written; everything is then as before.
         TrainingError: if the training failed.
+
+    Example:
+        >>> from ultralightunet.corrections import Store
+        >>> from ultralightunet.retraining import retraining
+        >>> work = retraining(Store("lesion-corrections"), "breast-lesion")
+        >>> next(work)
+        Progress(stage='Preparing', done=0, total=1)
+        >>> work.close()  # cancels
     """
     request = request or Retraining()
     began = time.perf_counter()
