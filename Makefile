@@ -16,7 +16,7 @@ SCREENLESS := yes
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help start test setup system-start system-test lint format wheel benchmarks clean
+.PHONY: help start test setup system-start system-test lint format docs wheel benchmarks clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ lint: $(READY) ## Check style, format and types
 format: $(READY) ## Put the code into the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY) ## Build the documentation site into build/site, warnings counting as errors
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs/site -d build/known_pages . build/site
 
 wheel: $(READY) ## Build the wheel and the source package into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist .
