@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 from .io.geometry import displacement
+from .io.nifti_place import moved_onto
 from .volume import Segmentation
 
 Array = NDArray[Any]
@@ -73,6 +74,7 @@ def compare(prediction: Segmentation, reference: Segmentation, *, tolerance: flo
             f"expected two label images on one grid, found shapes {prediction.labels.shape} and {reference.labels.shape}; "
             "resample one of them onto the other first"
         )
+    reference = moved_onto(reference, prediction)
     # A tenth of a voxel is what rounding in headers can do; a coarser fault is another grid, however small its voxels are.
     if displacement(prediction.affine, reference.affine, prediction.labels.shape) > 0.1 * min(reference.spacing):
         raise InputError(

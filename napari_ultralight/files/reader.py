@@ -1,12 +1,15 @@
 """Medical images into napari: upright, to scale, with the file's own geometry kept beside them."""
 
+# mypy: disable-error-code="import-untyped"
+
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from napari.utils.notifications import show_warning
 from numpy.typing import NDArray
 
 from ultralightunet.io import SUPPORTED_SUFFIXES, base_name, is_dicom_folder
@@ -34,7 +37,15 @@ def read(path: str | list[str]) -> list[LayerData]:
         InputError: if an image cannot be read.
     """
     paths = [path] if isinstance(path, str) else path
-    return [_image_layer(Path(p), *image) for p in paths for image in read_all(Path(p))]
+    return [_image_layer(Path(p), *image) for p in paths for image in _told(Path(p))]
+
+
+def _told(path: Path) -> Iterator[tuple[Volume, NDArray[Any] | None, str]]:
+    """As `read_all`; what the user should know of an image is shown."""
+    for volume, volumes, detail in read_all(path):
+        for note in volume.notes:
+            show_warning(f"{path.name}: {note}")
+        yield volume, volumes, detail
 
 
 def _is_ours(path: Path) -> bool:

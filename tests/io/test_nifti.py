@@ -11,7 +11,7 @@ import pytest
 
 from tests.io_files import random_affine, write_nii
 from ultralightunet import InputError
-from ultralightunet.io import read_image
+from ultralightunet.io import read_image, read_series
 
 
 def test_a_volume_has_nibabels_data_transposed_and_its_affine(tmp_path: Path) -> None:
@@ -178,3 +178,62 @@ def test_a_wrong_suffix_between_packed_and_plain_does_no_harm(tmp_path: Path) ->
     (tmp_path / "plain.nii.gz").write_bytes(path.read_bytes())
     (tmp_path / "packed.nii").write_bytes(gzip.compress(path.read_bytes()))
     assert read_image(tmp_path / "plain.nii.gz").shape == read_image(tmp_path / "packed.nii").shape == (2, 3, 4)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_what_other_programs_read_too_is_read(tmp_path: Path, suffix: str) -> None:
+    array = np.random.default_rng(5).integers(0, 99, (4, 5, 6)).astype(np.int16)
+    plain = bytearray(write_nii(tmp_path / "whole.nii", array).read_bytes())
+    pack = gzip.compress if suffix == ".nii.gz" else bytes
+    path = tmp_path / f"scan{suffix}"
+    plain[40:56] = np.array([4, 6, 5, 4, 0, 1, 1, 1], "<i2").tobytes()
+    path.write_bytes(pack(plain))
+    np.testing.assert_array_equal(read_image(path).array, array)
+    path.write_bytes(pack(plain + b"left over"))
+    volume = read_image(path)
+    np.testing.assert_array_equal(volume.array, array)
+    assert volume.notes == ("9 bytes behind the voxels that the header tells of were passed over",)
+    if suffix == ".nii.gz":
+        path.write_bytes(pack(plain) + b"behind the stream")
+        assert read_image(path).notes == ()
+        path.write_bytes(pack(plain[:200]) + pack(plain[200:]))
+        np.testing.assert_array_equal(read_image(path).array, array)
+
+
+def test_bits_that_contradict_the_type_are_told_of(tmp_path: Path) -> None:
+    path = write_nii(tmp_path / "scan.nii", np.zeros((4, 5, 6), np.int16))
+    data = bytearray(path.read_bytes())
+    data[72] = 8
+    path.write_bytes(data)
+    assert read_image(path).notes == ("the header contradicts itself: it says 8 bits a voxel and the type int16, which was taken",)
+
+
+def test_complex_numbers_are_named(tmp_path: Path) -> None:
+    path = write_nii(tmp_path / "scan.nii.gz", np.zeros((4, 5, 6), np.complex64))
+    with pytest.raises(InputError, match=r"expected voxels that are real numbers, found complex64 in .*scan.*; export its magnitude"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_all_volumes_of_a_series_are_read_in_one_pass(tmp_path: Path, suffix: str) -> None:
+    array = np.random.default_rng(2).integers(0, 99, (7, 2, 3, 4)).astype(np.int16)
+    first, volumes = read_series(write_nii(tmp_path / f"time{suffix}", array))
+    np.testing.assert_array_equal(volumes, array)
+    np.testing.assert_array_equal(first.array, array[0])
+    single, none = read_series(write_nii(tmp_path / f"one{suffix}", array[0]))
+    assert none is None
+    np.testing.assert_array_equal(single.array, array[0])
+    colours = np.random.default_rng(3).integers(0, 255, (5, 2, 3, 4, 3)).astype(np.uint8).view([(c, "u1") for c in "RGB"])[..., 0]
+    first, volumes = read_series(write_nii(tmp_path / f"colour{suffix}", colours))
+    assert (first.channels, first.shape, volumes.shape) == (3, (2, 3, 4), (5, 2, 3, 4, 3))
+    (tmp_path / f"cut{suffix}").write_bytes((tmp_path / f"time{suffix}").read_bytes()[:-9])
+    with pytest.raises(InputError, match="cut"):
+        read_series(tmp_path / f"cut{suffix}")
+
+
+def test_a_small_packed_file_that_claims_much_takes_no_memory(tmp_path: Path) -> None:
+    plain = bytearray(write_nii(tmp_path / "scan.nii", np.zeros((4, 5, 6), np.int16)).read_bytes())
+    plain[40:48] = np.array([3, 2000, 2000, 2000], "<i2").tobytes()
+    (tmp_path / "scan.nii.gz").write_bytes(gzip.compress(plain))
+    with pytest.raises(InputError, match=r"at most 1 GB in memory, found a header that claims 14\.9 GB .*--max-memory"):
+        read_image(tmp_path / "scan.nii.gz")

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from tests.io_files import random_affine
 from ultralightunet import InputError, Segmentation
-from ultralightunet.io import read_image, write_labels
+from ultralightunet.io import read_image, read_series, write_labels
 
 FORMATS = {".nrrd": "nrrd", ".nhdr": "nrrd", ".mha": "metaimage", ".mhd": "metaimage"}
 
@@ -277,3 +277,17 @@ def test_what_programs_add_to_a_header_does_no_harm(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(path).array, array)
     added = ("Comment = x = y", "Modality = MET_MOD_MR", "ITK_InputFilterName=NiftiImageIO", "0008|0005 = ISO_IR 100")
     np.testing.assert_array_equal(read_image(metaimage(tmp_path / "scan.mha", array, *added)).array, array)
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+def test_a_series_that_itk_wrote_comes_in_whole(tmp_path: Path, suffix: str) -> None:
+    array = np.random.default_rng(3).integers(0, 255, (5, 2, 3, 4)).astype(np.uint8)
+    image = sitk.GetImageFromArray(array, isVector=False)
+    image.SetSpacing((0.5, 0.6, 0.7, 1))
+    image.SetOrigin((1, 2, 3, 0))
+    sitk.WriteImage(image, str(tmp_path / f"time{suffix}"))
+    first, volumes = read_series(tmp_path / f"time{suffix}")
+    np.testing.assert_array_equal(volumes, array)
+    np.testing.assert_array_equal(first.array, array[0])
+    np.testing.assert_allclose(first.affine, [[-0.5, 0, 0, -1], [0, -0.6, 0, -2], [0, 0, 0.7, 3], [0, 0, 0, 1]])
+    assert first.notes == ()

@@ -104,7 +104,7 @@ def test_labels_may_not_replace_the_images(tmp_path: Path) -> None:
 
 
 def test_suffixes_name_the_formats() -> None:
-    assert {"nifti", "nrrd", "metaimage", "dicom", "image"} == set(SUPPORTED_SUFFIXES.values())
+    assert {"nifti", "analyze", "freesurfer", "nrrd", "metaimage", "dicom", "image"} == set(SUPPORTED_SUFFIXES.values())
 
 
 SAY_WHAT_IS_WRONG = """

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
+from napari.utils.notifications import notification_manager
 from npe2 import PluginManager, PluginManifest
 
 from napari_ultralight.files.reader import get_reader, read
@@ -183,6 +184,27 @@ def test_a_damaged_file_is_told_in_one_sentence(tmp_path: Path, content: bytes) 
     path.write_bytes(content)
     with pytest.raises(InputError, match="expected .* found"):
         opened(path)
+
+
+def test_freesurfer_and_analyze_open_upright(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 100, (4, 5, 6)).astype(np.int16)
+    nib.save(nib.freesurfer.MGHImage(array, random_affine(np.random.default_rng(0), oblique=False)), tmp_path / "head.mgz")
+    nib.save(nib.AnalyzeImage(array, np.diag([2, 3, 4, 1])), tmp_path / "old.img")
+    for name in ("head.mgz", "old.hdr", "old.img"):
+        (layer,) = opened(tmp_path / name)
+        assert layer.name == name[:-4]
+        assert np.sort(layer.data, axis=None).tolist() == np.sort(array, axis=None).tolist()
+
+
+def test_what_is_to_be_known_of_a_header_is_shown(tmp_path: Path) -> None:
+    write_nii(tmp_path / "scan.nii", np.arange(24, dtype=np.int16).reshape(2, 3, 4), pixdim=[1, 2, 2, 2, 0, 0, 0, 0])
+    data = bytearray((tmp_path / "scan.nii").read_bytes())
+    data[76:92] = np.array([1, 2, 2, 2], "<f4").tobytes()
+    (tmp_path / "scan.nii").write_bytes(data)
+    before = len(notification_manager.records)
+    opened(tmp_path / "scan.nii")
+    (said,) = [record.message for record in notification_manager.records[before:]]
+    assert said.startswith("scan.nii: the header contradicts itself")
 
 
 def test_a_bright_speck_does_not_darken_the_head(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ..errors import InputError, OutputError
 from ..events import finish
 from ..inference.plausibility import doubts_before
 from ..inference.session import Box, Request, Session
-from ..io import WRITABLE_SUFFIXES, output_paths, read_image
+from ..io import WRITABLE_SUFFIXES, check_target, output_paths, read_image
 from ..models import Model, load_model
 from ..volume import Segmentation, Volume
 from .memory import add_max_memory
@@ -120,8 +120,7 @@ def _check_fit(model: Model, image: Volume, target: Path, options: argparse.Name
             f"expected --axis and --slice for a 2D model on a volume, found {model.name} ({model.spatial_dims}D) and an image in "
             f"{image.spatial_dims}D; leave them out"
         )
-    if target.suffix.lower() == ".png" and image.spatial_dims == 3:
-        raise InputError(f"expected a format that holds the volume's labels, found {target.name}; write .nii.gz, .nrrd or .mha")
+    check_target(image, target)
 
 
 def _report(path: Path, saved: Path, segmentation: Segmentation, seconds: dict[str, float], options: argparse.Namespace) -> None:

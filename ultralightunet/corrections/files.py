@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OutputError
-from ..io.geometry import agrees, lies_flat
+from ..io.geometry import lies_flat
+from ..io.nifti import header_block, nifti_header
 from ..volume import Affine
 
 Array = NDArray[Any]
@@ -58,20 +58,8 @@ def packed_nifti(array: Array, affine: Affine, *, has_spacing: bool) -> bytes:
     if array.ndim == 2 and not lies_flat(affine):
         # Readers built on ITK forget where a 2D image is in space, but not a volume of one slice.
         array = array[np.newaxis]
-    kind: Any = nib.Nifti1Image if max(array.shape) < 2**15 else nib.Nifti2Image
-    # nibabel asks for a word on 64-bit integers, which not every reader knows; here they are what the image has.
-    header = kind(array.T, affine, dtype=array.dtype).header
-    header.set_sform(affine, 1)
-    header.set_qform(affine, 1)
-    if not agrees(affine, header.get_qform(), array.shape):
-        # A qform knows rotations only; a sheared image has none.
-        header.set_qform(affine, 0)
-    header.set_slope_inter(1, 0)
-    header.set_data_offset(header.single_vox_offset)
-    if has_spacing:
-        header.set_xyzt_units("mm")
     packer = zlib.compressobj(1, zlib.DEFLATED, 31, 9, zlib.Z_RLE)
-    start = header.binaryblock + bytes(header.single_vox_offset - len(header.binaryblock))
+    start = header_block(nifti_header(array, affine, has_spacing=has_spacing))
     return b"".join((packer.compress(start), packer.compress(array.data), packer.flush()))
 
 

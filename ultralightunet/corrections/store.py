@@ -18,6 +18,7 @@ from ..disk import replace_durably, sync_folder
 from ..errors import InputError, OutputError
 from ..events import Progress, finish
 from ..io import check_values
+from ..io.nifti_place import moved_onto
 from ..models import LabelClass
 from ..volume import Segmentation, Volume
 from .checking import CASES, WRITING, Report, checking, latest_of, revision_folders
@@ -167,6 +168,8 @@ class Store:
         table = tuple(classes) or labels.classes or (prediction.classes if prediction else ())
         check_classes(table)
         image = check_values(image)
+        labels = moved_onto(labels, image)
+        prediction = None if prediction is None else moved_onto(prediction, image)
         check_grid(labels, image.shape, image.affine, names=("correction", "image"))
         summary = summarize(labels, prediction, classes=table, checked=checked)
         if not confirmed:

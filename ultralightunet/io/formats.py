@@ -13,6 +13,12 @@ SUPPORTED_SUFFIXES: Mapping[str, str] = MappingProxyType(
     {
         ".nii": "nifti",
         ".nii.gz": "nifti",
+        ".hdr": "analyze",
+        ".hdr.gz": "analyze",
+        ".img": "analyze",
+        ".img.gz": "analyze",
+        ".mgz": "freesurfer",
+        ".mgh": "freesurfer",
         ".nrrd": "nrrd",
         ".nhdr": "nrrd",
         ".mha": "metaimage",
@@ -32,7 +38,10 @@ SUPPORTED_SUFFIXES: Mapping[str, str] = MappingProxyType(
 WRITABLE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".tif", ".tiff")
 """Suffixes that labels can be written to."""
 
-_OUTPUT_SUFFIXES = {"nifti": ".nii.gz", "nrrd": ".nrrd", "metaimage": ".mha", "dicom": ".nii.gz", "image": ".png", "array": ".nii.gz"}
+_OUTPUT_SUFFIXES = {"nrrd": ".nrrd", "metaimage": ".mha", "image": ".png"}
+"""By `Source.format`; NIfTI holds the labels of every other one."""
+
+_ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".gz", ".bz2", ".xz", ".zst")
 
 
 def suffix_of(path: Path) -> str:
@@ -52,6 +61,8 @@ def format_of(path: Path) -> str:
             return "dicom"
         if not path.exists():
             raise InputError(f"expected an image, found nothing at {path}; check the name")
+        if not path.is_file():
+            raise InputError(f"expected an image, found a device or a pipe at {path}; give a file")
         if path.stat().st_size == 0:
             raise InputError(f"expected an image, found an empty file {path}; copy or download it again")
         suffix = suffix_of(path)
@@ -59,6 +70,8 @@ def format_of(path: Path) -> str:
             return "dicom"
     except OSError as error:
         raise InputError(f"expected an image that can be read, found {path}: {error.strerror}; check its permissions") from error
+    if not suffix and path.name.lower().endswith(_ARCHIVES):
+        raise InputError(f"expected an image, found the archive {path}; unpack it and give the folder with the series, or the image, in it")
     if not suffix:
         raise InputError(
             f"expected a folder with a DICOM series or a file {', '.join(SUPPORTED_SUFFIXES)}, found {path}; convert it to NIfTI"
@@ -113,7 +126,7 @@ def output_suffix(source: Source) -> str:
     """
     if source.format == "image" and source.header.get("pages", 1) > 1:
         return ".tif"
-    return _OUTPUT_SUFFIXES[source.format]
+    return _OUTPUT_SUFFIXES.get(source.format, ".nii.gz")
 
 
 def output_paths(inputs: Iterable[str | Path], folder: str | Path) -> dict[Path, Path]:

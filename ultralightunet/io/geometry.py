@@ -42,6 +42,11 @@ def lies_flat(affine: Affine) -> bool:
     return not affine[2, [0, 1, 3]].any() and not affine[:2, 2].any()
 
 
+def is_size_only(affine: Affine) -> bool:
+    """Whether a voxel size says all that `affine` does."""
+    return np.array_equal(affine, np.diag(np.abs(np.diag(affine))))
+
+
 def displacement(first: Affine, second: Affine, shape: Sequence[int]) -> float:
     """Largest distance in mm between where two affines place a corner voxel of an image of `shape`, (k, j, i) or (j, i)."""
     ends = [(0, size - 1) for size in reversed(shape)]

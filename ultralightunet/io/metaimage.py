@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..volume import Affine, Segmentation, Source, Volume
-from .checks import chosen_volume
+from ..volume import Affine, Segmentation, Source
 from .data_files import MOST_FILES, Part, file_beside, files_of_pattern, read_parts
 from .geometry import itk_from_affine, lies_flat, ras_from_lps
+from .series import Series
 from .text_numbers import numbers, whole_number, whole_numbers
 from .units import millimetres
 
@@ -56,11 +56,11 @@ _LONGEST = 1 << 24
 """Bytes of a header."""
 
 
-def read_metaimage(path: Path, *, volume_index: int | None = None) -> Volume:
-    """An image, or one volume of a series.
+def read_metaimage(path: Path) -> Series:
+    """An image, or a series of them.
 
     Raises:
-        InputError: if the file is damaged, or a series of which no volume was chosen.
+        InputError: if the file is damaged.
     """
     try:
         fields, start = _header(path)
@@ -75,12 +75,11 @@ def read_metaimage(path: Path, *, volume_index: int | None = None) -> Volume:
     except (OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
         raise InputError(f"expected a MetaImage image, found a damaged or other file {path} ({error}); copy or export it again") from error
     # Axes behind the third, the first ones of the array, count volumes.
-    array = array.reshape((-1, *array.shape[max(dims - 3, 0) :]))
-    array = np.ascontiguousarray(array[chosen_volume(volume_index, array.shape[0], path)])
+    volumes = array.reshape((-1, *array.shape[max(dims - 3, 0) :]))
     sized = unit is not None and not fields.keys().isdisjoint({"ElementSpacing", "ElementSize"})
     if behind:
         notes.append(f"{behind} bytes behind the voxels that the header tells of were passed over")
-    return Volume(array, affine, channels, sized, Source(path, "metaimage", {"unit": unit or "mm"}), tuple(notes))
+    return Series(volumes, affine, channels, sized, Source(path, "metaimage", {"unit": unit or "mm"}), tuple(notes))
 
 
 def _header(path: Path) -> tuple[dict[str, str], int]:

@@ -1,4 +1,4 @@
-"""NIfTI through nibabel."""
+"""NIfTI: its header through nibabel, its voxels read and written here."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import IOBase
-from math import prod
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
-from nibabel.fileholders import FileHolder
 from nibabel.imageglobals import logger as nibabel_logger
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
@@ -25,87 +22,167 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import Affine, Segmentation, Source, Volume
-from .checks import check_claim, chosen_volume
 from .geometry import agrees, lies_flat
+from .nifti_place import Transforms, set_both
+from .series import Series
+from .stored import first_bytes, read_voxels
 
-_MILLIMETRES = {1: 1000.0, 3: 0.001}
-"""How long NIfTI's units of length are that are not millimetres: 1 is metres, 3 is micrometres."""
-
-_DAMAGE = (OSError, EOFError, ValueError, OverflowError, struct.error, zlib.error, ImageFileError, HeaderDataError, WrapStructError)
-"""What nibabel and gzip raise for files that are not what they should be."""
+DAMAGE = (OSError, EOFError, ValueError, OverflowError, struct.error, zlib.error, ImageFileError, HeaderDataError, WrapStructError)
+"""What nibabel and zlib raise for files that are not what they should be."""
 
 
-def read_nifti(path: Path, *, volume_index: int | None = None) -> Volume:
-    """An image, or one volume of a series; integers stay integers unless the header scales them.
+@dataclass(frozen=True)
+class StoredImage:
+    """What a header says of the voxels in a file of NIfTI or one of its relatives.
 
-    Raises:
-        InputError: if the file is damaged, or a series of which no volume was chosen.
+    Attributes:
+        path: of the file with the voxels.
+        offset: bytes before them.
+        dtype: of a voxel.
+        shape: (i, j, k) and what follows.
+        slope: factor of the voxels.
+        inter: addend.
+        affine: as `Volume.affine`.
+        source: as `Volume.source`.
+        notes: as `Volume.notes`.
+        has_more: whether the format writes something behind the voxels.
     """
-    try:
-        with path.open("rb") as plain:
-            packed = plain.read(2) == b"\x1f\x8b"
-            plain.seek(0)
-            if not packed:
-                return _read(cast("IO[bytes]", plain), path, volume_index)
-            with gzip.GzipFile(fileobj=plain, mode="rb") as unpacked:
-                volume = _read(cast("IO[bytes]", unpacked), path, volume_index)
-                # Only at its end does gzip compare its checksum: without this a flipped bit goes unnoticed.
-                while unpacked.read(1 << 20):
-                    pass
-                return volume
-    except _DAMAGE as error:
-        raise InputError(
-            f"expected a NIfTI image, found a damaged or other file {path} ({_brief(error)}); copy or export it again"
-        ) from error
 
+    path: Path
+    offset: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    slope: float
+    inter: float
+    affine: Affine
+    source: Source
+    notes: tuple[str, ...]
+    has_more: bool = False
 
-def _read(file: IO[bytes], path: Path, volume_index: int | None) -> Volume:
-    kind = _image_class(file.read(4))
-    file.seek(0)
-    stored = kind.header_class.from_fileobj(file, check=False)
-    file.seek(0)
-    with _quiet_nibabel():
-        image = kind.from_file_map({"image": FileHolder(fileobj=cast("IOBase", file))}, mmap=False)
-    _check_voxel_size(stored, path)
-    claimed = prod(int(size) for size in image.shape) * image.get_data_dtype().itemsize
-    check_claim(claimed, path.stat().st_size, path, packed=isinstance(file, gzip.GzipFile))
-    shape = image.shape
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
-    array = _voxels(image.dataobj, file, _chosen(shape, volume_index, path), image.ndim)
-    channels = 1
-    if array.dtype.names:
-        parts = len(array.dtype.names)
-        array = array.view(np.uint8).reshape((*array.shape, parts))[..., :3]
-        channels = 3
-    header = {
-        "sform_code": int(image.header["sform_code"]),
-        "qform_code": int(image.header["qform_code"]),
-        "length_unit": int(image.header["xyzt_units"]) & 7,
-        "dims": min(image.ndim, 3),
-    }
-    affine = np.array(image.affine, dtype=np.float64)
-    affine[:3] *= _MILLIMETRES.get(header["length_unit"], 1.0)
-    return Volume(array, affine, channels, True, Source(path, "nifti", header))
+    def read(self, volume_index: int | None) -> Volume:
+        """One volume.
+
+        Raises:
+            InputError: if there are several and none was chosen, or too few voxels.
+        """
+        array, behind = read_voxels(self.path, self.offset, self.dtype, self.shape, volume_index)
+        array, channels = self._values(array)
+        notes = self.notes
+        if behind and not self.has_more:
+            notes += (f"{behind} bytes behind the voxels that the header tells of were passed over",)
+        return Volume(array, self.affine, channels, True, self.source, notes)
+
+    def read_series(self) -> Series:
+        """All volumes in one pass: a packed file would be unpacked anew for each.
+
+        Raises:
+            InputError: if there are too few voxels.
+        """
+        volumes, _ = read_voxels(self.path, self.offset, self.dtype, self.shape, every=True)
+        array, channels = self._values(volumes)
+        return Series(array, self.affine, channels, True, self.source, self.notes)
+
+    def _values(self, array: NDArray[Any]) -> tuple[NDArray[Any], int]:
+        """Voxels as stored, or float32 where slope and intercept change them; colours as a last axis of three."""
+        if array.dtype.names:
+            parts = len(array.dtype.names)
+            return np.ascontiguousarray(array.view(np.uint8).reshape((*array.shape, parts))[..., :3]), 3
+        if (self.slope, self.inter) != (1, 0):
+            array = array.astype(np.float32)
+            array *= np.float32(self.slope)
+            array += np.float32(self.inter)
+        return array, 1
 
 
 @contextmanager
-def _quiet_nibabel() -> Iterator[None]:
-    """Keep nibabel's complaints about headers off stderr; those that matter are raised as well."""
+def damage_told(path: Path, name: str) -> Iterator[None]:
+    """Tell in one sentence what nibabel and zlib find wrong, and keep nibabel's complaints off stderr.
+
+    Raises:
+        InputError: for damage.
+    """
     before = nibabel_logger.level
     nibabel_logger.setLevel(logging.CRITICAL + 1)
     try:
         yield
+    except DAMAGE as error:
+        reason = str(error).split("\n")[0] or type(error).__name__
+        raise InputError(f"expected {name} image, found a damaged or other file {path} ({reason}); copy or export it again") from error
     finally:
         nibabel_logger.setLevel(before)
 
 
-def _image_class(start: bytes) -> Any:
-    sizes = {348: nib.Nifti1Image, 540: nib.Nifti2Image}
-    for order in "<>":
-        if len(start) == 4 and struct.unpack(order + "i", start)[0] in sizes:
-            return sizes[struct.unpack(order + "i", start)[0]]
-    raise ImageFileError("it does not begin with a NIfTI header")
+def stored_nifti(path: Path, voxels: Path | None = None) -> StoredImage:
+    """What the header of a file says.
+
+    Args:
+        path: `.nii`, or `.hdr`.
+        voxels: the file with the voxels, if it is another one.
+
+    Raises:
+        InputError: for voxels that are no real numbers, or a size that is not told.
+        OSError, ValueError and others of `DAMAGE`: if it is no NIfTI.
+    """
+    start = first_bytes(path, 540)
+    kind = header_class(start)
+    if kind is None:
+        raise ImageFileError("it does not begin with a NIfTI header")
+    block = start[: kind.sizeof_hdr]
+    stored, header = kind(block, check=False), kind(block)
+    shape = checked_shape(header.get_data_shape())
+    _check_voxel_size(stored, path)
+    dtype = real_dtype(header, path)
+    slope, inter = header.get_slope_inter()
+    transforms = Transforms.of(stored)
+    affine = header.get_best_affine()
+    affine[:3] *= transforms.length
+    notes = transforms.notes(affine)
+    if int(stored["bitpix"]) not in (0, 8 * dtype.itemsize):
+        bits = int(stored["bitpix"])
+        notes.append(f"the header contradicts itself: it says {bits} bits a voxel and the type {dtype.name}, which was taken")
+    return StoredImage(
+        path=voxels or path,
+        offset=int(header.get_data_offset()),
+        dtype=dtype,
+        shape=shape,
+        slope=1.0 if slope is None else float(slope),
+        inter=0.0 if inter is None else float(inter),
+        affine=affine,
+        source=Source(path, "nifti", transforms.to_header(header)),
+        notes=tuple(notes),
+    )
+
+
+def header_class(start: bytes) -> Any:
+    """nibabel's class for a header that begins so, None for one that is not of NIfTI."""
+    if start[344:347] in (b"n+1", b"ni1"):
+        return nib.Nifti1Header if start[344:347] == b"n+1" else nib.nifti1.Nifti1PairHeader
+    if start[4:7] in (b"n+2", b"ni2"):
+        return nib.Nifti2Header if start[4:7] == b"n+2" else nib.nifti2.Nifti2PairHeader
+    return None
+
+
+def checked_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Voxels along i, j, k and what follows; an axis of length 0 behind the third is one of length 1, as other programs take it.
+
+    Raises:
+        ValueError: if that is no image.
+    """
+    if len(shape) < 2 or min(shape[:3]) < 1:
+        raise ValueError(f"expected voxels along two or three axes, found the shape {tuple(int(n) for n in shape)}")
+    return (*(int(n) for n in shape[:3]), *(max(int(n), 1) for n in shape[3:]))
+
+
+def real_dtype(header: Any, path: Path) -> np.dtype[Any]:
+    """The type of a voxel.
+
+    Raises:
+        InputError: for complex numbers.
+    """
+    dtype: np.dtype[Any] = header.get_data_dtype()
+    if dtype.kind not in "biufV":
+        raise InputError(f"expected voxels that are real numbers, found {dtype.name} in {path}; export its magnitude")
+    return dtype
 
 
 def _check_voxel_size(stored: Any, path: Path) -> None:
@@ -118,69 +195,67 @@ def _check_voxel_size(stored: Any, path: Path) -> None:
         )
 
 
-def _chosen(shape: tuple[int, ...], volume_index: int | None, path: Path) -> tuple[int, ...]:
-    """Indices behind the first three axes of the chosen volume."""
-    index = chosen_volume(volume_index, prod(shape[3:]), path)
-    return tuple(int(i) for i in np.unravel_index(index, shape[3:], order="F")) if len(shape) > 3 else ()
+def nifti_header(array: NDArray[Any], affine: Affine, *, has_spacing: bool, transforms: Transforms | None = None) -> Any:
+    """A header for an array (k, j, i) or (j, i), or with further axes in front that count volumes.
+
+    Args:
+        array: of a type that NIfTI has.
+        affine: as `Volume.affine`.
+        has_spacing: as `Volume.has_spacing`.
+        transforms: those of the image's own file, if `affine` is still the one that was read from it.
+    """
+    small = max(array.shape) < 2**15 and (transforms is None or transforms.version == 1)
+    kind: Any = nib.Nifti1Header if small else nib.Nifti2Header
+    header = kind()
+    header.set_data_dtype(array.dtype)
+    header.set_data_shape(array.shape[::-1])
+    header.set_slope_inter(1, 0)
+    header.set_data_offset(header.single_vox_offset)
+    if transforms is None:
+        set_both(header, affine)
+        header.set_xyzt_units("mm" if has_spacing else "unknown")
+    else:
+        transforms.write_to(header)
+    return header
 
 
-def _voxels(proxy: Any, file: IO[bytes], chosen: tuple[int, ...], ndim: int) -> NDArray[Any]:
-    """Voxels (k, j, i) or (j, i): as stored, or float32 where slope and intercept change them."""
-    unscaled = ArrayProxy(file, (proxy.shape, proxy.dtype, proxy.offset), mmap=False)
-    chosen += (0,) * (ndim - 3 - len(chosen))
-    array = np.asarray(unscaled[(..., *chosen)] if chosen else unscaled).T
-    if array.dtype.kind not in "biufV":
-        raise HeaderDataError(f"its voxels are {array.dtype.name}, not real numbers")
-    if not array.dtype.names and (proxy.slope, proxy.inter) != (1, 0):
-        array = array.astype(np.float32)
-        array *= np.float32(proxy.slope)
-        array += np.float32(proxy.inter)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def _brief(error: BaseException) -> str:
-    return str(error).split("\n")[0] or type(error).__name__
+def header_block(header: Any) -> bytes:
+    """The bytes before the voxels."""
+    return bytes(header.binaryblock) + bytes(header.single_vox_offset - len(header.binaryblock))
 
 
 def write_nifti(segmentation: Segmentation, labels: NDArray[Any], path: Path) -> None:
-    """Write `labels` (k, j, i) or (j, i) with the geometry of `segmentation` and nothing else.
+    """Write `labels` (k, j, i) or (j, i) with the geometry of `segmentation`, both transforms of its image's file, and nothing else.
 
     Raises:
         OSError: if it cannot be written.
     """
-    header = segmentation.source.header if segmentation.source.format == "nifti" else {}
-    unit = header.get("length_unit", 2)
-    affine = segmentation.affine.copy()
-    affine[:3] /= _MILLIMETRES.get(unit, 1.0)
-    if labels.ndim == 2 and header.get("dims") != 2 and not lies_flat(affine):
+    transforms = _own_transforms(segmentation)
+    if labels.ndim == 2 and (transforms is None or transforms.dims != 2) and not lies_flat(segmentation.affine):
         # Readers built on ITK forget where a 2D image is in space, but not a volume of one slice.
         labels = labels[np.newaxis]
-    kind: Any = nib.Nifti1Image if max(labels.shape) < 2**15 else nib.Nifti2Image
-    image = kind(labels.T, affine)
-    _place(image, affine, header.get("sform_code"), header.get("qform_code"), labels.shape)
-    if segmentation.has_spacing:
-        image.header.set_xyzt_units({1: "meter", 3: "micron"}.get(unit, "mm"))
+    little = np.ascontiguousarray(labels, dtype=labels.dtype.newbyteorder("<"))
+    block = header_block(nifti_header(little, segmentation.affine, has_spacing=segmentation.has_spacing, transforms=transforms))
     with path.open("wb") as file:
-        if path.name.lower().endswith(".gz"):
-            # No name and no time, so that the same labels make the same file.
-            with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=5) as packed:
-                image.to_stream(packed)
-        else:
-            image.to_stream(file)
-
-
-def _place(image: Any, affine: Affine, sform: int | None, qform: int | None, shape: tuple[int, ...]) -> None:
-    """Set both transforms with the source's codes.
-
-    Where the source has neither, readers place it by rules of their own, which differ; labels without them lie on it in every one.
-    """
-    if (sform, qform) == (0, 0):
-        image.set_sform(None)
-        image.set_qform(None)
-        if agrees(affine, image.header.get_best_affine(), shape):
+        if not path.name.lower().endswith(".gz"):
+            file.write(block)
+            file.write(little.data)
             return
-    image.set_sform(affine, sform or qform or 1)
-    # A qform knows rotations only: it is marked as absent where the axes are not at right angles.
-    image.set_qform(affine, qform or sform or 1)
-    if not agrees(affine, image.get_qform(), shape):
-        image.set_qform(affine, 0)
+        # No name and no time, so that the same labels make the same file.
+        with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=5) as packed:
+            packed.write(block)
+            packed.write(little.data)
+
+
+def _own_transforms(segmentation: Segmentation) -> Transforms | None:
+    """The transforms of the image's file, if the labels are still where these put the image."""
+    transforms = Transforms.from_header(segmentation.source.header) if segmentation.source.format == "nifti" else None
+    if transforms is None:
+        return None
+    kind: Any = nib.Nifti1Header if transforms.version == 1 else nib.Nifti2Header
+    header = kind()
+    header.set_data_shape(segmentation.labels.shape[::-1])
+    transforms.write_to(header)
+    found = header.get_best_affine()
+    found[:3] *= transforms.length
+    return transforms if agrees(segmentation.affine, found, segmentation.labels.shape) else None

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..volume import Affine, Segmentation, Source, Volume
-from .checks import chosen_volume
+from ..volume import Affine, Segmentation, Source
 from .data_files import read_parts
 from .geometry import itk_from_affine, lies_flat, ras_from_lps
 from .nrrd_header import NrrdHeader, read_nrrd_header, sizes_of
-from .text_numbers import number
+from .series import Series
+from .text_numbers import number, whole_number
 from .units import millimetres
 
 _TYPES = {
@@ -55,11 +55,11 @@ _SERIES = ("time", "list", "domain", "space", "none", "???", "")
 _IN_SPACE = ("domain", "space", "none", "???", "", "time")
 
 
-def read_nrrd(path: Path, *, volume_index: int | None = None) -> Volume:
-    """An image, or one volume of a series.
+def read_nrrd(path: Path) -> Series:
+    """An image, or a series of them.
 
     Raises:
-        InputError: if the file is damaged, or a series of which no volume was chosen.
+        InputError: if the file is damaged.
     """
     try:
         header = read_nrrd_header(path)
@@ -69,11 +69,11 @@ def read_nrrd(path: Path, *, volume_index: int | None = None) -> Volume:
         array, behind = _voxels(header, sizes)
     except (OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
         raise InputError(f"expected an NRRD image, found a damaged or other file {path} ({error}); copy or export it again") from error
-    array, channels = _one_volume(array, kinds, place.axes, volume_index, path)
+    volumes, channels = _volumes(array, kinds, place.axes, path)
     notes = list(place.notes)
     if behind:
         notes.append(f"{behind} bytes behind the voxels that the header tells of were passed over")
-    return Volume(array, place.affine, channels, place.sized, Source(path, "nrrd", place.header), tuple(notes))
+    return Series(volumes, place.affine, channels, place.sized, Source(path, "nrrd", place.header), tuple(notes))
 
 
 def _voxels(header: NrrdHeader, sizes: Sequence[int]) -> tuple[NDArray[Any], int]:
@@ -135,10 +135,10 @@ def _space(header: NrrdHeader) -> tuple[str, int, list[str]]:
     """The space's name without its time, its dimensions, and what is to be said of it."""
     fields = header.fields
     if "space" not in fields:
-        dims = int(number(fields["space dimension"]))
+        dims = whole_number(fields["space dimension"])
         name, with_time = "", 0
-        if dims not in (2, 3):
-            raise ValueError(f"expected a space of two or three dimensions, found {dims}")
+        if not 2 <= dims <= 8:
+            raise ValueError(f"expected a space of two to eight dimensions, found {dims}")
     else:
         name = fields["space"].strip('"').lower()
         name = {f"{short}t": f"{full}-time" for short, full in _SHORT.items()}.get(name, _SHORT.get(name, name))
@@ -147,7 +147,8 @@ def _space(header: NrrdHeader) -> tuple[str, int, list[str]]:
         dims = 3 + with_time
         if name not in _SPACES:
             raise ValueError(f"expected a space such as left-posterior-superior, found {fields['space'][:40]!r}")
-    if name in _SHORT.values() or dims == 2:
+    if name in _SHORT.values() or (not name and dims != 3):
+        # ITK names the space of volumes only.
         return name, dims, []
     said = f"names the space {name}" if name else "names no space"
     return name, dims, [f"the header {said}, which does not say how the patient lies in it; it was read as left-posterior-superior"]
@@ -202,10 +203,8 @@ def _vector(text: str, dims: int) -> list[float]:
     return [number(word) for word in words]
 
 
-def _one_volume(
-    array: NDArray[Any], kinds: Sequence[str], in_space: Sequence[int], volume_index: int | None, path: Path
-) -> tuple[NDArray[Any], int]:
-    """One volume, (k, j, i) or (j, i) and then channels, and how many these are."""
+def _volumes(array: NDArray[Any], kinds: Sequence[str], in_space: Sequence[int], path: Path) -> tuple[NDArray[Any], int]:
+    """The array as (t, k, j, i) or (t, j, i) and then channels, and how many these are."""
     last = array.ndim - 1
     others = [axis for axis in reversed(range(array.ndim)) if axis not in in_space]
     series = [axis for axis in others if kinds[axis] in _SERIES]
@@ -218,11 +217,11 @@ def _one_volume(
         raise InputError(f"expected numbers or colours as voxels, found {len(parts)} axes of parts in {path}; export its magnitude")
     if any(kinds[axis] == "complex" for axis in parts):
         raise InputError(f"expected voxels that are real numbers, found complex ones in {path}; export its magnitude")
-    ordered = ordered.reshape((-1, *shape, *((channels,) if channels > 1 else ())))
-    chosen = np.ascontiguousarray(ordered[chosen_volume(volume_index, ordered.shape[0], path)])
+    volumes = ordered.reshape((-1, *shape, *((channels,) if channels > 1 else ())))
     if channels == 4 and kinds[parts[0]] in ("rgba-color", "4-color"):
-        chosen, channels = np.ascontiguousarray(chosen[..., :3]), 3
-    return chosen, channels
+        # The fourth is opacity.
+        return volumes[..., :3], 3
+    return volumes, channels
 
 
 def write_nrrd(segmentation: Segmentation, labels: NDArray[Any], path: Path) -> None:

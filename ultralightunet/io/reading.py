@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +15,17 @@ from ..errors import InputError
 from ..volume import Segmentation, Source, Volume
 from .border import only_our_errors
 from .formats import format_of, suffix_of
+from .series import Series
+
+if TYPE_CHECKING:
+    from .nifti import StoredImage
 
 
 def read_image(path: str | Path, *, volume_index: int | None = None, series: str | None = None) -> Volume:
     """An image with its geometry.
 
     Args:
-        path: NIfTI, NRRD, MetaImage, DICOM, PNG, JPEG or TIFF file, or a folder with a DICOM series.
+        path: NIfTI, Analyze, FreeSurfer, NRRD, MetaImage, DICOM, PNG, JPEG or TIFF file, or a folder with a DICOM series.
         volume_index: which volume of a series (time points), from 0.
         series: Series Instance UID, where a folder holds several series.
 
@@ -35,34 +41,85 @@ def read_image(path: str | Path, *, volume_index: int | None = None, series: str
     return _read(Path(path), volume_index, series, as_labels=False)
 
 
+def read_series(path: str | Path, *, series: str | None = None) -> tuple[Volume, NDArray[Any] | None]:
+    """An image and None, or the first volume of a time series and all of its volumes (t, ...).
+
+    Args:
+        path: as for `read_image`.
+        series: as for `read_image`.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    path = Path(path)
+    with only_our_errors(path):
+        kind = format_of(path)
+        if kind not in ("dicom", "image"):
+            found = _series_of_file(kind, path)
+            return found.one(0), found.volumes if len(found.volumes) > 1 else None
+    try:
+        return read_image(path, series=series), None
+    except InputError as error:
+        # Either this is a series, or it cannot be read at all: then the first reason is the one to tell.
+        try:
+            first = read_image(path, volume_index=0, series=series)
+        except InputError:
+            raise error from None
+    volumes = [first.array]
+    while True:
+        try:
+            volumes.append(read_image(path, volume_index=len(volumes), series=series).array)
+        except InputError as error:
+            # The expected end; anything else is damage further on.
+            if f"from 0 to {len(volumes) - 1}," not in str(error):
+                raise
+            return first, np.stack(volumes)
+
+
 def _read(path: Path, volume_index: int | None, series: str | None, *, as_labels: bool) -> Volume:
     with only_our_errors(path):
         kind = format_of(path)
-    if series is not None and kind != "dicom":
-        raise InputError(f"expected a DICOM folder for the series {series}, found {path}; leave out --series")
-    with only_our_errors(path):
-        return _read_as(kind, path, volume_index, series, as_labels=as_labels)
+        if series is not None and kind != "dicom":
+            raise InputError(f"expected a DICOM folder for the series {series}, found {path}; leave out --series")
+        # Each reader is imported when it is needed, because together they take most of a second.
+        if kind == "dicom":
+            from .dicom import read_dicom
+
+            return read_dicom(path, volume_index=volume_index, series=series)
+        if kind == "image":
+            return _read_picture(path, volume_index, as_labels=as_labels)
+        if kind in ("nrrd", "metaimage"):
+            return _series_of_file(kind, path).one(volume_index)
+        with _stored(kind, path) as stored:
+            return stored.read(volume_index)
 
 
-def _read_as(kind: str, path: Path, volume_index: int | None, series: str | None, *, as_labels: bool) -> Volume:
-    # Each reader is imported when it is needed, because together they take most of a second.
-    if kind == "nifti":
-        from .nifti import read_nifti
-
-        return read_nifti(path, volume_index=volume_index)
-    if kind == "dicom":
-        from .dicom import read_dicom
-
-        return read_dicom(path, volume_index=volume_index, series=series)
-    if kind == "image":
-        return _read_picture(path, volume_index, as_labels=as_labels)
+def _series_of_file(kind: str, path: Path) -> Series:
     if kind == "nrrd":
         from .nrrd import read_nrrd
 
-        return read_nrrd(path, volume_index=volume_index)
-    from .metaimage import read_metaimage
+        return read_nrrd(path)
+    if kind == "metaimage":
+        from .metaimage import read_metaimage
 
-    return read_metaimage(path, volume_index=volume_index)
+        return read_metaimage(path)
+    with _stored(kind, path) as stored:
+        return stored.read_series()
+
+
+@contextmanager
+def _stored(kind: str, path: Path) -> Iterator[StoredImage]:
+    """The header of a file whose voxels may be read one volume at a time; what is wrong with either is told in one sentence."""
+    from .nifti import damage_told, stored_nifti
+
+    if kind == "freesurfer":
+        from .freesurfer import stored_freesurfer as stored
+    elif kind == "analyze":
+        from .analyze import stored_pair as stored
+    else:
+        stored = stored_nifti
+    with damage_told(path, {"freesurfer": "a FreeSurfer", "analyze": "an Analyze"}.get(kind, "a NIfTI")):
+        yield stored(path)
 
 
 def _read_picture(path: Path, volume_index: int | None, *, as_labels: bool) -> Volume:
@@ -146,6 +203,11 @@ def read_labels(path: str | Path, *, volume_index: int | None = None, series: st
         {1: 4137}
     """
     path = Path(path)
+    with only_our_errors(path, "labels"):
+        return _read_labels(path, volume_index, series)
+
+
+def _read_labels(path: Path, volume_index: int | None, series: str | None) -> Segmentation:
     if suffix_of(path) in (".jpg", ".jpeg"):
         raise InputError(f"expected labels, found a JPEG {path}, whose compression changes them; save them as PNG")
     if path.name.lower().endswith(".seg.nrrd") and path.is_file():
@@ -161,7 +223,8 @@ def read_labels(path: str | Path, *, volume_index: int | None = None, series: st
     array = _whole(array, path)
     if volume.source.format == "image" and array.max() == 255 and ((array == 0) | (array == 255)).all():
         array = (array > 0).astype(np.uint8)
-    return Segmentation(array, volume.affine, (), volume.has_spacing, Source(None, volume.source.format, volume.source.header))
+    source = Source(None, volume.source.format, volume.source.header)
+    return Segmentation(array, volume.affine, (), volume.has_spacing, source, facts={"notes": list(volume.notes)})
 
 
 def _whole(array: NDArray[Any], path: Path) -> NDArray[Any]:

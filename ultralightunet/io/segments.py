@@ -33,7 +33,8 @@ def read_segments(path: Path) -> Segmentation:
         raise InputError(f"expected segments of 3D Slicer, found none named in {path}; save the segmentation again in Slicer")
     layers = [int(header.get(f"Segment{n}_Layer", 0)) for n in range(count)]
     is_layered = max(layers) > 0
-    read = {layer: read_nrrd(path, volume_index=layer if is_layered else None) for layer in sorted(set(layers))}
+    series = read_nrrd(path)
+    read = {layer: series.one(layer if is_layered else None) for layer in sorted(set(layers))}
     first = next(iter(read.values()))
     labels = np.zeros(first.shape, np.uint8 if count < 256 else np.uint16)
     for number, layer in enumerate(layers):

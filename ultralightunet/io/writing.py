@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ..disk import clear_once, unfinished
 from ..errors import InputError, OutputError
-from ..volume import Segmentation
+from ..volume import Segmentation, Volume
 from .formats import WRITABLE_SUFFIXES, suffix_of
-from .geometry import agrees
+from .geometry import agrees, is_size_only, itk_from_affine, lies_flat
 from .reading import read_image
 
 
@@ -45,8 +45,8 @@ def write_labels(segmentation: Segmentation, path: str | Path) -> Path:
     """
     path = Path(path)
     suffix = suffix_of(path)
-    _check_target(segmentation, path, suffix)
     labels = _storable(segmentation)
+    _check_target(segmentation, path)
     # In the same folder, because a file can be moved in one step within one disk only; the suffix names the format when it is read back.
     temporary = unfinished(path.parent, suffix=suffix)
     try:
@@ -69,7 +69,19 @@ def write_labels(segmentation: Segmentation, path: str | Path) -> Path:
     return path
 
 
-def _check_target(segmentation: Segmentation, path: Path, suffix: str) -> None:
+def check_target(image: Volume, path: str | Path) -> None:
+    """Refuse, before any work is done, a file that could not hold the labels of `image`.
+
+    Raises:
+        OutputError: if its format cannot, or it is the image's own file.
+    """
+    # Labels that take no memory: only their grid is looked at.
+    labels = np.broadcast_to(np.uint8(0), image.shape)
+    _check_target(Segmentation(labels, image.affine, has_spacing=image.has_spacing, source=image.source), Path(path))
+
+
+def _check_target(segmentation: Segmentation, path: Path) -> None:
+    suffix, affine, dims = suffix_of(path), segmentation.affine, segmentation.labels.ndim
     if suffix not in WRITABLE_SUFFIXES or path.name.lower().endswith(".seg.nrrd"):
         raise OutputError(f"expected a name that ends in {', '.join(WRITABLE_SUFFIXES)} for labels, found {path.name}; change the suffix")
     try:
@@ -83,6 +95,15 @@ def _check_target(segmentation: Segmentation, path: Path, suffix: str) -> None:
             )
     except OSError as error:
         raise OutputError(f"expected to write {path}, found an obstacle: {error.strerror}; choose another folder") from error
+    if suffix == ".png" and dims == 3:
+        raise OutputError(f"expected a format that holds the volume's labels, found {path.name}; write .nii.gz, .nrrd or .mha")
+    if suffix in (".tif", ".tiff") and dims == 3 and segmentation.has_spacing and not is_size_only(affine):
+        raise OutputError(
+            f"expected a volume without a place in space for TIFF, found one with an orientation or origin for {path.name}; "
+            "write .nii.gz, .nrrd or .mha"
+        )
+    if suffix in (".nrrd", ".mha"):
+        itk_from_affine(affine, dims if lies_flat(affine) else 3)
 
 
 def _storable(segmentation: Segmentation) -> NDArray[Any]:
