@@ -30,7 +30,7 @@ exclude_patterns = [".*", "build", "dist", "output", "docs/site"]
 extensions = ["command_line", "docstrings", "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_heading_anchors = 4
 highlight_language = "none"
-smartquotes = False
+smartquotes_action = "D"  # dashes; quotation marks stay as they are written
 
 napoleon_custom_sections = [("Attributes", "params_style")]
 autodoc_default_options = {"members": True, "member-order": "bysource"}

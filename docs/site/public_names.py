@@ -29,6 +29,9 @@ MODULES = (
 )
 """A module's public names are those of its `__all__`, else its own functions and classes whose names begin with a letter."""
 
+INTERNAL = ("ultralightunet.cli", "ultralightunet.networks", "ultralightunet.worker")
+"""Packages that offer nothing to a caller, or whose public names `ultralightunet` offers."""
+
 
 def can_be_called(thing: Any) -> bool:
     """Whether it is a class or a function."""

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from public_names import MODULES, NAMES, can_be_called
+from public_names import INTERNAL, MODULES, NAMES, can_be_called
 
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -23,6 +23,11 @@ def examples_of(name: str) -> list[doctest.DocTest]:
 def with_examples() -> Iterator[str]:
     packages = sorted({*MODULES, *(name.rpartition(".")[0] for name in MODULES)} - {""})
     yield from (name for name in (*packages, *NAMES) if (name in packages or can_be_called(NAMES[name])) and examples_of(name))
+
+
+def test_every_package_of_the_core_is_known_as_public_or_as_internal(root: Path) -> None:
+    packages = [f"ultralightunet.{path.parent.name}" for path in sorted(root.glob("ultralightunet/*/__init__.py"))]
+    assert [name for name in packages if not any(f"{known}.".startswith(f"{name}.") for known in (*MODULES, *INTERNAL))] == []
 
 
 def test_every_public_class_and_function_has_an_example() -> None:

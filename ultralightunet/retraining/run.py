@@ -78,7 +78,7 @@ def retrain(store: Store, model: str | Path | Model, request: Retraining | None 
         >>> picture = ulu.Volume(np.indices((64, 64)).sum(0).astype(np.uint8), has_spacing=False)
         >>> lesion = ulu.Segmentation((picture.array > 80).astype(np.uint8), picture.affine, model.classes, has_spacing=False)
         >>> revision = store.add(picture, lesion, None)
-        >>> outcome = retrain(store, model, Retraining(minutes=0.2, threads=1, clock=count().__next__))  # a clock of its own: some steps
+        >>> outcome = retrain(store, model, Retraining(minutes=0.05, threads=1, clock=count().__next__))  # a clock of its own: some steps
         >>> outcome.model.id, outcome.decision
         ('breast-lesion@0.1.0+r1', 'ask')
     """
