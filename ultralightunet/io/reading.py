@@ -50,6 +50,12 @@ def read_series(path: str | Path, *, series: str | None = None) -> tuple[Volume,
 
     Raises:
         InputError: if it cannot be read.
+
+    Example:
+        >>> from ultralightunet.io import read_series
+        >>> first, volumes = read_series("sample_data/colin27_hippocampus_left.nii.gz")
+        >>> first.shape, volumes is None  # an image, not a series
+        ((36, 52, 36), True)
     """
     path = Path(path)
     with only_our_errors(path):

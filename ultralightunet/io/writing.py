@@ -74,6 +74,12 @@ def check_target(image: Volume, path: str | Path) -> None:
 
     Raises:
         OutputError: if its format cannot, or it is the image's own file.
+
+    Example:
+        >>> from ultralightunet.io import check_target, read_image
+        >>> check_target(read_image("sample_data/colin27_hippocampus_left.nii.gz"), "labels.png")
+        Traceback (most recent call last):
+        ultralightunet.errors.OutputError: expected a format that holds the volume's labels, found labels.png; write .nii.gz, .nrrd or .mha
     """
     # Labels that take no memory: only their grid is looked at.
     labels = np.broadcast_to(np.uint8(0), image.shape)
