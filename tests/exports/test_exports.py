@@ -24,8 +24,9 @@ from ultralightunet.cli.export import FORMATS as TOLD
 from ultralightunet.corrections import Revision, Store
 from ultralightunet.events import Progress
 from ultralightunet.exports import FORMATS, export, exporting
-from ultralightunet.exports.seg_nrrd import terminology
+from ultralightunet.exports.terminology import terminology
 from ultralightunet.io.geometry import agrees
+from ultralightunet.models import load_model
 
 COPIES = [name for name in FORMATS if name != "dicom-seg"]
 """Formats that need nothing but the store."""
@@ -187,6 +188,19 @@ def test_a_name_cannot_break_slicers_terminology() -> None:
     assert entry.count("~") == 6
     assert "SCT^123^left lobe a b" in entry
     assert terminology(LabelClass(1, "liver")).count("^Tissue") == 2
+
+
+@pytest.mark.parametrize("model", ["polyp", "breast-lesion"])
+def test_what_a_disease_made_is_no_anatomical_structure(model: str) -> None:
+    entry = load_model(model).classes[1]
+    assert terminology(entry).split("~")[1:3] == [
+        "SCT^49755003^Morphologically Altered Structure",
+        f"SCT^{entry.snomed}^{entry.name}",
+    ]
+
+
+def test_an_organ_is_an_anatomical_structure() -> None:
+    assert terminology(load_model("brain").classes[1]).split("~")[1] == "SCT^123037004^Anatomical Structure"
 
 
 def test_a_sheared_scan_is_refused_by_slicers_format_and_kept_by_nifti(tmp_path: Path) -> None:

@@ -63,17 +63,13 @@ endmacro()
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
-    """The folder of scripted modules in an installed extension, made by CMake with stand-ins for Slicer's macros."""
-    cmake = shutil.which("cmake")
-    if cmake is None:
-        pytest.skip("needs cmake")
+    """The folder of scripted modules in an installed extension."""
     folder = tmp_path_factory.mktemp("extension")
-    for name, text in (("SlicerConfig.cmake", SLICER_STANDIN), ("use.cmake", USE_STANDIN), ("nothing.cmake", "")):
-        (folder / name).write_text(text)
+    configured = configure(root, folder)
+    assert configured.returncode == 0, configured.stderr
     for command in (
-        [cmake, "-S", str(root), "-B", str(folder / "build"), f"-DSlicer_DIR={folder}"],
-        [cmake, "--build", str(folder / "build")],
-        [cmake, "--install", str(folder / "build"), "--prefix", str(folder / "installed")],
+        ["cmake", "--build", str(folder / "build")],
+        ["cmake", "--install", str(folder / "build"), "--prefix", str(folder / "installed")],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -81,6 +77,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     built, found = ({path.relative_to(place) for path in place.rglob("*") if path.is_file()} for place in places)
     assert built == found
     return places[1]
+
+
+def configure(root: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Let CMake configure the extension into `folder / "build"`, with stand-ins for Slicer's macros."""
+    if shutil.which("cmake") is None:
+        pytest.skip("needs cmake")
+    for name, text in (("SlicerConfig.cmake", SLICER_STANDIN), ("use.cmake", USE_STANDIN), ("nothing.cmake", "")):
+        (folder / name).write_text(text)
+    command = ["cmake", "-S", str(root), "-B", str(folder / "build"), f"-DSlicer_DIR={folder}", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def files_of(folder: Path, pattern: str = "**/*") -> set[Path]:
@@ -96,6 +102,23 @@ def test_the_extension_holds_the_core_the_models_and_the_samples(installed: Path
     assert files_of(installed / "Resources" / "SampleData") == files_of(root / "sample_data")
     for path in core:
         assert (installed / "ultralightunet" / path).read_bytes() == (root / "ultralightunet" / path).read_bytes()
+
+
+@pytest.mark.slow
+def test_models_can_be_left_out_of_the_extension(root: Path, tmp_path: Path) -> None:
+    done = configure(root, tmp_path, "-DULTRALIGHT_LEAVE_OUT=polyp,hippocampus")
+    assert done.returncode == 0, done.stderr
+    script = (tmp_path / "build" / "slicer_extension" / "UltraLightSegmenter" / "cmake_install.cmake").read_text()
+    installed = set(re.findall(r"ultralightunet/shipped/([\w-]+)/", script))
+    everything = {path.name for path in (root / "ultralightunet" / "shipped").iterdir() if path.is_dir()}
+    assert installed == everything - {"polyp", "hippocampus"}
+
+
+@pytest.mark.slow
+def test_a_model_to_leave_out_that_is_not_there_is_an_error(root: Path, tmp_path: Path) -> None:
+    done = configure(root, tmp_path, "-DULTRALIGHT_LEAVE_OUT=spleen")
+    assert done.returncode != 0
+    assert "expected names of shipped models in ULTRALIGHT_LEAVE_OUT, found spleen" in " ".join(done.stderr.split())
 
 
 @pytest.mark.slow
@@ -149,7 +172,10 @@ def test_the_index_finds_what_it_reads_at_the_root(root: Path) -> None:
     entry = json.loads((root / "slicer_extension" / f"{NAME}.json").read_text(encoding="utf-8"))
     assert re.search(r"^project\((\w+)\)$", text, re.MULTILINE)[1] == NAME  # type: ignore[index]
     assert not NAME.startswith("Slicer")
-    assert said["EXTENSION_DEPENDS"].split() == entry["build_dependencies"] == ["PyTorch"]
+    # Only retraining needs PyTorch: the extension is installed and built without it.
+    assert said["EXTENSION_RECOMMENDS"] == "PyTorch"
+    assert entry["build_dependencies"] == []
+    assert "EXTENSION_DEPENDS" not in said
     repository = entry["scm_url"].rpartition("/")[2]
     assert repository.startswith("Slicer")
     raw = entry["scm_url"].replace("https://github.com", "https://raw.githubusercontent.com") + f"/{entry['scm_revision']}/"

@@ -25,6 +25,7 @@ from ..io.dicom_headers import read_dicom_file
 from ..io.geometry import ras_from_lps
 from ..models import LabelClass
 from .dicom_header import one_line, source_header
+from .terminology import TISSUE, category, kind
 
 _LOG = logging.getLogger(__name__)
 
@@ -165,14 +166,14 @@ def _described(entry: LabelClass, model: str) -> Any:
 
     name, _, version = (one_line(part) for part in model.partition("@"))
     label = one_line(entry.name) or f"class {entry.index}"
-    is_coded = re.fullmatch(r"\d{6,16}", entry.snomed) is not None
     by = highdicom.AlgorithmIdentificationSequence(name=name, version=version or "unknown", family=codes.cid7162.ArtificialIntelligence)
-    kind = Code(entry.snomed, "SCT", label) if is_coded else Code("85756007", "SCT", "Tissue")
+    is_coded = re.fullmatch(r"\d{6,16}", entry.snomed) is not None
+    category_of, kind_of = (category(entry), (kind(entry)[0], label)) if is_coded else (TISSUE, TISSUE)
     return highdicom.seg.SegmentDescription(
         segment_number=entry.index,
         segment_label=label,
-        segmented_property_category=Code("123037004", "SCT", "Anatomical Structure") if is_coded else Code("85756007", "SCT", "Tissue"),
-        segmented_property_type=kind,
+        segmented_property_category=Code(category_of[0], "SCT", category_of[1]),
+        segmented_property_type=Code(kind_of[0], "SCT", kind_of[1]),
         algorithm_type="SEMIAUTOMATIC" if name else "MANUAL",
         algorithm_identification=by if name else None,
         display_color=highdicom.color.CIELabColor.from_rgb(*entry.color),

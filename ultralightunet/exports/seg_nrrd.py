@@ -13,9 +13,7 @@ from ..corrections import Revision
 from ..disk import write_new
 from ..io.nrrd import packed_nrrd
 from ..models import LabelClass
-
-_CATEGORY = "Segmentation category and type - 3D Slicer General Anatomy list"
-_REGION = "Anatomic codes - DICOM master list"
+from .terminology import terminology
 
 
 def write_seg_nrrd(folder: Path, cases: Sequence[Revision], classes: Sequence[LabelClass]) -> Iterator[Revision]:
@@ -60,14 +58,6 @@ def segment_header(classes: Sequence[LabelClass], labels: NDArray[Any]) -> dict[
             f"{key}_Tags": f"Segmentation.Status:completed|TerminologyEntry:{terminology(entry)}|",
         }
     return header
-
-
-def terminology(entry: LabelClass) -> str:
-    """Slicer's terminology entry: the class's own SNOMED CT code, else "Tissue"."""
-    name = "".join(" " if letter in "^~|" else letter for letter in entry.name)
-    category = "SCT^123037004^Anatomical Structure" if entry.snomed else "SCT^85756007^Tissue"
-    kind = f"SCT^{entry.snomed}^{name}" if entry.snomed else "SCT^85756007^Tissue"
-    return f"{_CATEGORY}~{category}~{kind}~^^~{_REGION}~^^~^^"
 
 
 def _extent(box: tuple[slice, ...]) -> str:

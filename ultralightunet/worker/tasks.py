@@ -196,7 +196,7 @@ def _model_facts(model: Model) -> Facts:
 
 
 def _class_facts(entry: LabelClass) -> Facts:
-    from ..exports.seg_nrrd import terminology
+    from ..exports.terminology import terminology
 
     return {
         "index": entry.index,
