@@ -14,9 +14,11 @@ from UltraLightSegmenterLib.core import core_environment, python_command
 from UltraLightSegmenterLib.editor import Editor
 from UltraLightSegmenterLib.logic import UltraLightSegmenterLogic as _Logic
 from UltraLightSegmenterLib.packages import Packages, install_into_slicer
-from UltraLightSegmenterLib.panel import NOTICE, Panel
+from UltraLightSegmenterLib.panel import Panel
+from UltraLightSegmenterLib.problem import notice
 from UltraLightSegmenterLib.process import Worker
 from UltraLightSegmenterLib.samples import register_samples
+from UltraLightSegmenterLib.settings import use_data_folder
 
 
 class UltraLightSegmenter(ScriptedLoadableModule):
@@ -32,13 +34,14 @@ class UltraLightSegmenter(ScriptedLoadableModule):
             "Choose a volume and a model and click Segment: a segmentation with named segments appears, on an ordinary computer, without a "
             "GPU or a network connection. Correct it with the Segment Editor below, keep the correction, and retrain the model from "
             "what you kept. The tutorial is docs/slicer.md in the extension's repository."
-            f"<p><b>{NOTICE}</b></p>"
         )
+        parent.helpText += f"<p><b>{notice()}</b></p>"
         parent.acknowledgementText = _(
             "The network is UltraLightUNet (published as MK-UNet): Md Mostafijur Rahman, Radu Marculescu: MK-UNet: Multi-kernel "
             "Lightweight CNN for Medical Image Segmentation, ICCV Workshops 2025, arXiv 2509.18493. Please cite it if you use this module. "
             "Each model and each sample carries its own licence."
         )
+        use_data_folder()
         slicer.app.connect("startupCompleted()", register_samples)
 
 

@@ -13,6 +13,7 @@ import pytest
 import slicer
 
 from tests.slicer.doubles import install
+from tests.slicer.qt_doubles import Settings
 from tests.small_models import small_model
 from ultralightunet.models import Model, install_model
 
@@ -28,8 +29,9 @@ PATIENCE = 60.0
 
 @pytest.fixture(autouse=True)
 def empty_scene() -> Iterator[None]:
-    """Every test begins and ends with an empty scene, without even what outlives its closing."""
+    """Every test begins and ends with an empty scene, without even what outlives its closing, and with Slicer's first settings."""
     slicer.mrmlScene.Clear(True)
+    Settings.kept.clear()
     yield
     slicer.mrmlScene.Clear(True)
 

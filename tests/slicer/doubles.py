@@ -14,7 +14,7 @@ import slicer
 import slicer.util
 
 from tests.slicer.parameter_doubles import Choice, WithinRange, parameter_node_wrapper
-from tests.slicer.qt_doubles import FileDialog, SegmentEditorWidget, Timer, load_ui
+from tests.slicer.qt_doubles import FileDialog, SegmentEditorWidget, Settings, Timer, load_ui
 
 MODULE = Path(__file__).parents[2] / "slicer_extension" / "UltraLightSegmenter"
 
@@ -31,6 +31,7 @@ def install() -> None:
         ("Volumes", "vtkSlicerVolumesLogic"),
         ("SubjectHierarchy", "vtkSlicerSubjectHierarchyModuleLogic"),
         ("Segmentations", "vtkSlicerSegmentationsModuleLogic"),
+        ("Sequences", "vtkSlicerSequencesLogic"),
     ):
         module_logic = getattr(slicer, class_name)()
         module_logic.SetMRMLApplicationLogic(logic)
@@ -43,11 +44,13 @@ def install() -> None:
         temporaryPath="/nowhere",
         applicationLogic=lambda: logic,
         processEvents=lambda: None,
+        userSettings=Settings,
     )
     slicer.qMRMLSegmentEditorWidget = SegmentEditorWidget
     slicer.util.loadUI = load_ui
     slicer.util.childWidgetVariables = lambda widget: types.SimpleNamespace(**widget.children)
     slicer.util.mainWindow = lambda: None
+    slicer.util.setSliceViewerLayers = lambda **layers: None
     _module("qt", QTimer=Timer, QFileDialog=FileDialog)
     _module("slicer.i18n", tr=lambda text: text, translate=lambda context, text: text)
     _module(

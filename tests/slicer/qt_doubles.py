@@ -7,6 +7,8 @@ import typing
 import xml.etree.ElementTree as ET
 from typing import Any
 
+import slicer
+
 _NODE_BUTTONS = ("addEnabled", "removeEnabled", "noneEnabled", "renameEnabled")
 
 _PROPERTIES = {
@@ -16,6 +18,7 @@ _PROPERTIES = {
     "QCheckBox": {"text": "", "checked": False},
     "QComboBox": {"currentIndex": -1},
     "QDoubleSpinBox": {"value": 0.0, "minimum": 0.0, "maximum": 99.99, "singleStep": 1.0, "decimals": 2},
+    "QSpinBox": {"value": 0, "minimum": 0, "maximum": 99, "specialValueText": ""},
     "QProgressBar": {"value": 0, "minimum": 0, "maximum": 100, "textVisible": True},
     "QPlainTextEdit": {"plainText": "", "readOnly": False},
     "QFrame": {},
@@ -92,6 +95,12 @@ class Widget:
             self.__dict__["_node"] = node
             self._emit("currentNodeChanged", node)
 
+    def addNode(self) -> Any:
+        """As its menu's “Create new …” does."""
+        node = slicer.mrmlScene.AddNewNodeByClass(self.nodeTypes[0])
+        self.setCurrentNode(node)
+        return node
+
     def setMRMLScene(self, scene: Any) -> None:
         assert self._kind.startswith("qMRML")
 
@@ -127,6 +136,21 @@ def _value(element: ET.Element) -> Any:
         return [entry.text for entry in element]
     text = element.text or ""
     return {"bool": lambda: text == "true", "number": lambda: int(text), "double": lambda: float(text)}.get(element.tag, lambda: text)()
+
+
+class Settings:
+    """Slicer's settings, for one test."""
+
+    kept: typing.ClassVar[dict[str, Any]] = {}
+
+    def contains(self, key: str) -> bool:
+        return key in Settings.kept
+
+    def value(self, key: str) -> Any:
+        return Settings.kept.get(key)
+
+    def setValue(self, key: str, value: Any) -> None:
+        Settings.kept[key] = value
 
 
 class Timer:

@@ -15,6 +15,7 @@ import pytest
 import slicer
 from UltraLightSegmenterLib.logic import Correction, UltraLightSegmenterLogic
 from UltraLightSegmenterLib.problem import Problem
+from UltraLightSegmenterLib.segmentations import volume_of
 
 from tests.slicer.conftest import Answers, add_volume, new_worker, noisy, until
 from tests.small_models import small_model
@@ -236,7 +237,7 @@ def test_what_cannot_be_kept_is_told(logic: UltraLightSegmenterLogic, answers: A
     with pytest.raises(Problem, match="Expected a segmentation, found none"):
         logic.save_correction(Correction(None, str(tmp_path), "small"), answers.listener)
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Orphan")
-    with pytest.raises(Problem, match="the volume of Orphan, found that it is not in the scene"):
+    with pytest.raises(Problem, match="the volume that Orphan belongs to, found none; load it"):
         logic.save_correction(Correction(node, str(tmp_path), "small"), answers.listener)
     node.SetReferenceImageGeometryParameterFromVolumeNode(add_volume(noisy()))
     with pytest.raises(Problem, match="Expected segments, found none in Orphan"):
@@ -279,3 +280,56 @@ def test_stopping_a_retraining_ends_its_process_and_changes_nothing(
     assert not any(Path(f"/proc/{child}").exists() for child in found)
     assert not logic.is_retraining
     assert [version.model.version for version in versions("small")] == ["1.0.0"]
+
+
+def test_a_script_waits_for_the_segmentation(logic: UltraLightSegmenterLogic, model: Model) -> None:
+    volume = add_volume(noisy())
+    node = logic.process(volume, str(model.folder), device="cpu")
+    assert node.IsA("vtkMRMLSegmentationNode")
+    assert volume_of(node) is volume
+    assert not logic.is_waiting
+
+
+def test_a_script_gets_an_exception_with_what_went_wrong(logic: UltraLightSegmenterLogic) -> None:
+    with pytest.raises(Problem, match="found 'spleen'; choose another in the list"):
+        logic.process(add_volume(noisy()), "spleen")
+    assert not logic.is_segmenting
+
+
+def test_a_segmentation_is_filed_under_its_volumes_study_and_what_the_model_said_is_not_listed(
+    logic: UltraLightSegmenterLogic, model: Model
+) -> None:
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    study = hierarchy.CreateStudyItem(hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), "Somebody"), "A study")
+    volume = add_volume(noisy())
+    hierarchy.CreateItem(study, volume)
+    node = logic.process(volume, str(model.folder))
+    assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) == study
+    kept = node.GetNodeReference("UltraLight.Prediction")
+    assert kept.GetAttribute(slicer.vtkMRMLSubjectHierarchyConstants.GetSubjectHierarchyExcludeFromTreeAttributeName())
+    # Slicer's Save dialog passes over what is hidden from editors.
+    assert not kept.GetHideFromEditors()
+    assert kept.GetSaveWithScene()
+
+
+def test_what_the_model_said_stays_as_long_as_a_copy_of_its_segmentation(logic: UltraLightSegmenterLogic, model: Model) -> None:
+    node = logic.process(add_volume(noisy()), str(model.folder))
+    copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    copy.Copy(node)
+    kept = node.GetNodeReference("UltraLight.Prediction")
+    slicer.mrmlScene.RemoveNode(node)
+    assert copy.GetNodeReference("UltraLight.Prediction") is kept
+    slicer.mrmlScene.RemoveNode(copy)
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeNode") == 0
+
+
+def test_the_data_folder_stays_while_work_is_under_way(
+    logic: UltraLightSegmenterLogic, model: Model, tmp_path: Path, answers: Answers
+) -> None:
+    home = os.environ.get("ULTRALIGHT_HOME")
+    begin_slow_run(logic, model, answers)
+    with pytest.raises(Problem, match="Expected nothing under way"):
+        logic.move_home(str(tmp_path / "elsewhere"))
+    logic.cancel()
+    assert os.environ.get("ULTRALIGHT_HOME") == home
+    assert not logic.is_working

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import slicer
 import UltraLightSegmenterLib.packages as packages
+import UltraLightSegmenterLib.pip_words as pip_words
 from packaging.requirements import Requirement
 from UltraLightSegmenterLib.core import core_environment
 from UltraLightSegmenterLib.packages import NEEDED, Packages, ensure_torch, install_into_slicer
@@ -60,17 +61,63 @@ def test_declining_installs_nothing_and_explains(monkeypatch: pytest.MonkeyPatch
     assert user.installed == []
 
 
-def test_an_installation_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    user = User(monkeypatch, agrees=True)
+ELSEWHERE = "Defaulting to user installation because normal site-packages is not writeable"
+
+
+def pip(*lines: str) -> Callable[[Sequence[str]], None]:
+    """An installation that fails as Slicer's does: pip's lines are printed, and the error tells no more than its code."""
 
     def fail(requirements: Sequence[str]) -> None:
-        raise subprocess.CalledProcessError(1, "pip")
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+        raise subprocess.CalledProcessError(1, "pip install")
 
-    user.packages.install = fail
-    with pytest.raises(Problem, match="Expected to install openvino, found an obstacle"):
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("lines", "words", "advice"),
+    [
+        (
+            [
+                "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError'",
+                "ERROR: Could not find a version that satisfies the requirement openvino>=2025.4 (from versions: none)",
+                "ERROR: No matching distribution found for openvino>=2025.4",
+            ],
+            "found: No matching distribution found for openvino>=2025.4;",
+            "check the connection and the proxy",
+        ),
+        (
+            ["ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: '/opt/Slicer/lib/Python'"],
+            "found: Could not install packages due to an OSError: [Errno 13] Permission denied: '/opt/Slicer/lib/Python';",
+            "Slicer's folder cannot be written to",
+        ),
+        (
+            ["ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"],
+            "[Errno 28] No space left on device;",
+            "free space on the disk",
+        ),
+        (["Collecting openvino"], "returned non-zero exit status 1", "the Python console shows all that pip said"),
+    ],
+    ids=["offline", "read-only", "full disk", "silent"],
+)
+def test_an_installation_that_fails_ends_with_pips_own_words_and_what_helps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, lines: list[str], words: str, advice: str
+) -> None:
+    monkeypatch.setattr(pip_words, "site_packages", lambda: tmp_path)
+    user = User(monkeypatch, agrees=True)
+    user.packages.install = pip(*lines)
+    with pytest.raises(Problem) as told:
         user.packages.ensure()
-    user.packages.install = lambda requirements: None
-    with pytest.raises(Problem, match="are not installed"):
+    assert str(told.value).startswith("Expected to install openvino, found")
+    assert words in str(told.value)
+    assert advice in str(told.value)
+    assert capsys.readouterr().out.splitlines() == lines
+
+
+def test_packages_that_went_into_another_folder_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = User(monkeypatch, agrees=True)
+    monkeypatch.setattr(user.packages, "install", lambda requirements: sys.stdout.write(f"{ELSEWHERE}\n"))
+    with pytest.raises(Problem, match="found: that pip put them elsewhere; Slicer's folder cannot be written to"):
         user.packages.ensure()
 
 

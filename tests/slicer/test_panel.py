@@ -21,6 +21,8 @@ from tests.slicer.conftest import add_volume, new_worker, noisy, until
 from tests.slicer.doubles import ScriptedLoadableModuleWidget
 from tests.slicer.qt_doubles import tick_all
 from tests.slicer.user import Parent, Slicer
+from tests.small_models import small_model
+from ultralightunet.models import install_model
 
 
 def test_a_click_makes_a_segmentation_and_opens_the_editor_on_it(user: Slicer) -> None:
@@ -251,3 +253,51 @@ def test_every_part_of_the_panel_that_a_user_can_touch_has_a_tooltip(user: Slice
     kinds = ("QPushButton", "QComboBox", "QCheckBox", "QDoubleSpinBox", "qMRMLNodeComboBox", "QPlainTextEdit", "QProgressBar")
     assert [name for name, part in vars(user.ui).items() if part._kind in kinds and not part.toolTip] == []
     assert "Research use only" in user.ui.noticeLabel.text
+
+
+def test_a_run_that_ends_while_another_module_is_shown_is_chosen_on_return(user: Slicer) -> None:
+    add_volume(noisy())
+    user.enter()
+    user.choice.model = "small@1.0.0"
+    user.ui.segmentButton.click()
+    user.leave()
+    user.wait()
+    user.enter()
+    node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+    assert user.choice.segmentation is node
+    assert user.ui.segmentationSelector.currentNode() is node
+    assert user.widget.panel.editor.widget.segmentationNode() is node
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_an_image_of_another_kind_is_doubted_before_the_run(user: Slicer, agrees: bool) -> None:
+    volume = add_volume(noisy())
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.CreateItem(hierarchy.GetSceneItemID(), volume)
+    hierarchy.SetItemAttribute(item, slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMSeriesModalityAttributeName(), "CT")
+    user.enter()
+    user.choice.model = "small@1.0.0"
+    user.agrees = agrees
+    user.ui.segmentButton.click()
+    user.wait()
+    assert user.asked[-1].startswith("Expected MR images for small, found CT")
+    assert user.asked[-1].endswith("Segment it all the same?")
+    assert (user.choice.segmentation is not None) is agrees
+    assert user.status.startswith("Done in") if agrees else user.status == "Cancelled; nothing was added"
+    assert user.ui.segmentButton.enabled
+
+
+def test_a_volume_that_no_such_structure_has_is_told(user: Slicer, tmp_path: Path) -> None:
+    install_model(small_model(tmp_path / "sure", name="sure", seed=3, plausible_ml={1: (5000.0, 6000.0)}).folder)
+    add_volume(noisy())
+    user.enter()
+    user.choice.model = "sure@1.0.0"
+    user.segment()
+    assert "Expected 5000 to 6000 ml of part 1, found" in user.status
+
+
+def test_what_the_module_says_is_in_slicers_log_too(user: Slicer, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        user.enter()
+        user.ui.segmentButton.click()
+    assert user.status in caplog.messages

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from UltraLightSegmenterLib.complaint import reason
 from UltraLightSegmenterLib.core import core_environment
 from UltraLightSegmenterLib.process import Worker
 
@@ -104,6 +105,45 @@ def test_a_process_that_cannot_start_says_why(tmp_path: Path, answers: Answers) 
     worker = Worker(lambda: [sys.executable], lambda: core_environment(tmp_path))
     worker.ask(answers.listener, do="models")
     assert "no openvino here" in answers.wait_for_failure(worker.poll)
+
+
+ABORTED = """Traceback (most recent call last):
+  File "/slicer/lib/openvino/__init__.py", line 7, in <module>
+ImportError: libopenvino.so: cannot open shared object file
+Fatal Python error: _enter_buffered_busy: could not acquire lock for <_io.BufferedReader> at interpreter shutdown
+
+Current thread 0x00007f (most recent call first):
+  <no Python frame>
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (ABORTED, "ImportError: libopenvino.so: cannot open shared object file"),
+        ('Fatal Python error: Segmentation fault\n\nThread 0x1:\n  File "x.py", line 3\n', "Fatal Python error: Segmentation fault"),
+        ("terminate called after throwing an instance of 'ov::Exception'\n  what():  no plugin\n", "what():  no plugin"),
+        ("a library says something\n", "a library says something"),
+        ("", ""),
+    ],
+    ids=["import", "crash", "C++", "other", "nothing"],
+)
+def test_the_reason_is_found_among_the_lines_that_a_process_left(text: str, why: str) -> None:
+    assert reason(text) == why
+
+
+def test_all_that_a_process_left_is_in_the_log(tmp_path: Path, answers: Answers) -> None:
+    package = tmp_path / "ultralightunet" / "worker"
+    package.mkdir(parents=True)
+    for folder in (package, package.parent):
+        (folder / "__init__.py").touch()
+    (package / "__main__.py").write_text(f"import os, sys\nsys.stderr.write({ABORTED!r})\nsys.stderr.flush()\nos.abort()\n")
+    worker, lines = Worker(lambda: [sys.executable], lambda: core_environment(tmp_path)), []
+    worker.log = lines.append
+    worker.ask(answers.listener, do="models")
+    sentence = answers.wait_for_failure(worker.poll)
+    assert "(ImportError: libopenvino.so: cannot open shared object file)" in sentence
+    assert ABORTED.strip() in lines[0]
 
 
 def test_a_pipe_that_is_empty_for_now_is_no_obstacle_on_windows(

@@ -13,9 +13,11 @@ from ..corrections import Store, default_store
 from ..errors import InputError
 from ..events import Epoch, Progress
 from ..home import home
+from ..inference.plausibility import doubts_after, doubts_before
+from ..inference.request import Box
 from ..inference.session import Request, Session
 from ..models import LabelClass, Model, images_seen, install_model, list_models, load_model, set_current, versions
-from ..volume import Segmentation, Volume
+from ..volume import Segmentation, Source, Volume
 
 Facts = dict[str, Any]
 Work = Generator[Progress | Epoch | Facts, None, Facts]
@@ -44,9 +46,11 @@ class Tasks:
         return {
             "models": self.models,
             "install": self.install,
+            "doubts": self.doubts,
             "segment": self.segment,
             "store": self.store,
             "save": self.save,
+            "open": self.open,
             "export": self.export,
             "retrain": self.retrain,
             "use": self.use,
@@ -64,11 +68,36 @@ class Tasks:
         yield Progress("Installing", 0, 1)
         return _model_facts(install_model(Path(folder)))
 
-    def segment(self, *, model: str, image: str, affine: Sequence[Sequence[float]], labels: str, channels: int = 1, **options: Any) -> Work:
+    def doubts(
+        self,
+        *,
+        model: str,
+        image: str,
+        affine: Sequence[Sequence[float]],
+        channels: int = 1,
+        modality: str = "",
+        box: Sequence[Sequence[int]] | None = None,
+    ) -> Work:
+        """Why the array in the file `image` may be of another kind than the model is for; `modality` is DICOM's word, "" if unknown."""
+        yield Progress("Looking at the image", 0, 1)
+        volume = _volume(image, affine, channels, modality=modality)
+        return {"doubts": list(doubts_before(volume, load_model(model), box=_box(box)))}
+
+    def segment(
+        self,
+        *,
+        model: str,
+        image: str,
+        affine: Sequence[Sequence[float]],
+        labels: str,
+        channels: int = 1,
+        modality: str = "",
+        box: Sequence[Sequence[int]] | None = None,
+        **options: Any,
+    ) -> Work:
         """Label the array in the file `image` and write the labels to the file `labels`; `options` are those of `Request`."""
-        volume = _volume(image, affine, channels)
-        box = options.pop("box", None)
-        request = Request(load_model(model), box=None if box is None else tuple((a, b) for a, b in box), **options)
+        volume = _volume(image, affine, channels, modality=modality)
+        request = Request(load_model(model), box=_box(box), **options)
         segmentation = yield from self._session.segment(volume, request)
         np.save(labels, segmentation.labels)
         return {
@@ -76,6 +105,7 @@ class Tasks:
             "classes": [_class_facts(entry) for entry in segmentation.classes],
             "facts": dict(segmentation.facts),
             "volumes_ml": segmentation.volumes_ml(),
+            "doubts": list(doubts_after(segmentation, request.model, box=request.box)),
         }
 
     def store(self, *, model: str, folder: str = "") -> Work:
@@ -88,6 +118,7 @@ class Tasks:
         return {
             "store": str(place),
             "cases": len(cases),
+            "names": [case.name for case in cases],
             "holdout": sum(case.role == "holdout" for case in cases),
             "newer": store.newer,
             "classes": [_class_facts(entry) for entry in store.classes] if cases else [],
@@ -119,19 +150,41 @@ class Tasks:
         checked: str | Mapping[str, Sequence[int]] | None = None,
         patient_key: str | None = None,
         confirmed: bool = False,
+        has_spacing: bool = True,
+        is_flat: bool = False,
     ) -> Work:
-        """Save a correction; `checked` is the file of a mask, or slices by array axis, or None for everything."""
+        """Save a correction.
+
+        Args:
+            store: its folder.
+            image: file of the array.
+            affine: of the array.
+            labels: file of the correction.
+            prediction: file of what the model had said, None where there was nothing.
+            classes: of the labels, background first.
+            model: NAME@VERSION that made the prediction.
+            channels: of the image.
+            checked: the file of a mask, or slices by array axis, or None for everything.
+            patient_key: what identifies the patient, None if it is not known.
+            confirmed: a person says that there is nothing to correct.
+            has_spacing: as `Volume.has_spacing`.
+            is_flat: the arrays are a volume of one slice, (1, j, i), because the host has no others: the image is a picture, (j, i).
+        """
         yield Progress("Saving the correction", 0, 1)
-        volume = _volume(image, affine, channels)
+        volume = _volume(image, affine, channels, has_spacing=has_spacing, is_flat=is_flat)
         table = tuple(LabelClass(int(c["index"]), str(c["name"]), tuple(c["color"]), str(c["snomed"])) for c in classes)
         known = {entry.id: entry for entry in list_models()}
         maker = known.get(model)
-        mask: Any = _array(checked) if isinstance(checked, str) else checked
+        mask: Any = _array(checked, is_flat=is_flat) if isinstance(checked, str) else checked
+        if isinstance(mask, Mapping):
+            mask = {int(axis) - is_flat: slices for axis, slices in mask.items()}
+            # The one slice of a picture is all of it.
+            mask = None if -1 in mask else mask
         revision = Store(store).add(
             volume,
-            Segmentation(_array(labels), volume.affine, table),
-            None if prediction is None else Segmentation(_array(prediction), volume.affine, table, model=model),
-            checked={int(axis): slices for axis, slices in mask.items()} if isinstance(mask, dict) else mask,
+            Segmentation(_array(labels, is_flat=is_flat), volume.affine, table),
+            None if prediction is None else Segmentation(_array(prediction, is_flat=is_flat), volume.affine, table, model=model),
+            checked=mask,
             patient_key=patient_key,
             classes=table,
             modality=maker.modality if maker else "",
@@ -145,6 +198,30 @@ class Tasks:
             "voxels_changed": revision.voxels_changed,
             "voxels_checked": revision.voxels_checked,
             "cases": len(Store(store).cases()),
+        }
+
+    def open(self, *, store: str, case: str, image: str, labels: str, prediction: str) -> Work:
+        """Write the arrays of the case CASE/REVISION to files; a picture becomes a volume of one slice, (1, j, i)."""
+        yield Progress("Opening the case", 0, 1)
+        found = {revision.name: revision for revision in Store(store).revisions()}
+        if case not in found:
+            raise InputError(f"expected a case of {store}, found no {case}; look at the list again")
+        revision = found[case]
+        is_flat = len(revision.shape) == 2
+        said = revision.prediction()
+        arrays = {image: revision.image().array, labels: revision.labels().labels}
+        if said is not None:
+            arrays[prediction] = said.labels
+        for path, array in arrays.items():
+            np.save(path, array[np.newaxis] if is_flat else array)
+        return {
+            "affine": revision.affine.tolist(),
+            "channels": revision.channels,
+            "has_spacing": revision.has_spacing,
+            "is_flat": is_flat,
+            "has_prediction": said is not None,
+            "model": revision.model,
+            "classes": [_class_facts(entry) for entry in revision.classes],
         }
 
     def export(self, *, store: str, folder: str, format: str, dicom_source: str | None = None) -> Work:
@@ -169,13 +246,26 @@ class Tasks:
         return {"model": load_model(name).id}
 
 
-def _volume(image: str, affine: Sequence[Sequence[float]], channels: int) -> Volume:
-    return Volume(_array(image), np.array(affine, np.float64), channels)
+def _volume(
+    image: str,
+    affine: Sequence[Sequence[float]],
+    channels: int,
+    *,
+    modality: str = "",
+    has_spacing: bool = True,
+    is_flat: bool = False,
+) -> Volume:
+    source = Source(header={"modality": modality} if modality else {})
+    return Volume(_array(image, is_flat=is_flat), np.array(affine, np.float64), channels, has_spacing, source)
 
 
-def _array(path: str) -> NDArray[Any]:
+def _array(path: str, *, is_flat: bool = False) -> NDArray[Any]:
     array: NDArray[Any] = np.load(path, allow_pickle=False)
-    return array
+    return array[0] if is_flat else array
+
+
+def _box(ranges: Sequence[Sequence[int]] | None) -> Box | None:
+    return None if ranges is None else tuple((start, stop) for start, stop in ranges)
 
 
 def _model_facts(model: Model) -> Facts:

@@ -9,10 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from .problem import Problem
 
 MODULE_FOLDER = Path(__file__).resolve().parent.parent
 CORE = "ultralightunet"
+HOME = "ULTRALIGHT_HOME"
+"""The environment variable that names the folder of models and corrections."""
 
 
 def core_folder(module_folder: Path = MODULE_FOLDER) -> Path:
@@ -25,7 +29,9 @@ def core_folder(module_folder: Path = MODULE_FOLDER) -> Path:
         if (folder / CORE / "__init__.py").is_file():
             return folder
     raise Problem(
-        f"Expected the package {CORE} beside the module, found none in {module_folder}; install the extension UltraLightUNet again"
+        _("Expected the package {core} beside the module, found none in {folder}; install the extension UltraLightUNet again").format(
+            core=CORE, folder=module_folder
+        )
     )
 
 

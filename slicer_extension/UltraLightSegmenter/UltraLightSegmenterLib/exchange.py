@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from slicer.i18n import tr as _
 
 from .problem import Problem
 from .process import Facts, Listener
@@ -37,7 +38,9 @@ class Exchange:
                 self._made = tempfile.TemporaryDirectory(prefix="ultralight-", dir=self._folder)
             except OSError as error:
                 raise Problem(
-                    f"Expected a folder for temporary files, found an obstacle: {error}; free space or change it in Slicer's settings"
+                    _(
+                        "Expected a folder for temporary files, found an obstacle: {error}; free space or change it in Slicer's settings"
+                    ).format(error=error)
                 ) from error
         self._count += 1
         return Path(self._made.name) / f"{name}-{self._count}.npy"
@@ -52,10 +55,10 @@ class Exchange:
             np.save(path, array)
         except OSError as error:
             delete([path])
-            reason = error.strerror or str(error)
             raise Problem(
-                f"Expected to hand over the {path.stem.partition('-')[0]} in {path.parent}, found an obstacle: {reason}; "
-                "free space there and try again"
+                _("Expected to hand over the {what} in {folder}, found an obstacle: {reason}; free space there and try again").format(
+                    what=path.stem.partition("-")[0], folder=path.parent, reason=error.strerror or error
+                )
             ) from error
 
     def close(self) -> None:

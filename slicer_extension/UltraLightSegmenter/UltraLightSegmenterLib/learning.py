@@ -36,8 +36,8 @@ class Learning:
         selector = self._ui.versionSelector
         selector.clear()
         for version in self._versions:
-            made = f", from {version['cases']} case(s)" if version["cases"] else ""
-            selector.addItem(f"{version['id']}{made}{' (in use)' if version['is_current'] else ''}")
+            made = _(", from {cases} case(s)").format(cases=version["cases"]) if version["cases"] else ""
+            selector.addItem(f"{version['id']}{made}{_(' (in use)') if version['is_current'] else ''}")
         current = [number for number, version in enumerate(self._versions) if version["is_current"]]
         selector.currentIndex = current[0] if current else -1
 
@@ -55,13 +55,13 @@ class Learning:
         """
         self._logic.retrain(store, model, Listener(self._done, self._failed, self._progressed), minutes=minutes, images=self.images)
         self._set_busy(True)
-        self._say("Retraining: starting…")
+        self._say(_("Retraining: starting…"))
 
     def stop(self) -> None:
         """End the retraining."""
         self._logic.stop_retraining()
         self._ui.stopButton.enabled = False
-        self._say("Stopping…")
+        self._say(_("Stopping…"))
 
     def use(self) -> None:
         """Make the chosen version the one in use."""
@@ -73,18 +73,20 @@ class Learning:
         self._logic.use_version(model, Listener(self._used, self._say))
 
     def _used(self, facts: Facts) -> None:
-        self._say(f"{facts['model']} is in use now")
+        self._say(_("{model} is in use now").format(model=facts["model"]))
         self.changed(facts["model"])
 
     def _progressed(self, event: Facts) -> None:
         if event["event"] == "epoch":
             scores = "".join(f", {name} {value:.3f}" for name, value in event["scores"].items())
             self._show(event["step"], event["steps"])
-            self._ui.learnStatus.text = f"Retraining: step {event['step']} of {event['steps']}, loss {event['loss']:.3f}{scores}"
+            self._ui.learnStatus.text = _("Retraining: step {step} of {steps}, loss {loss:.3f}{scores}").format(
+                **{**event, "scores": scores}
+            )
         elif event["event"] == "progress":
             self._show(event["done"], event["total"])
-            amount = f": {event['done']} of {event['total']}" if event["total"] > 1 else "…"
-            self._ui.learnStatus.text = f"Retraining: {event['stage']}{amount}"
+            said = _("Retraining: {stage}: {done} of {total}") if event["total"] > 1 else _("Retraining: {stage}…")
+            self._ui.learnStatus.text = said.format(stage=event["stage"], done=event["done"], total=event["total"])
 
     def _done(self, facts: Facts) -> None:
         self._set_busy(False)
@@ -94,15 +96,16 @@ class Learning:
         self._say(sentence)
         if facts["decision"] != "ask":
             self.changed(model if facts["decision"] == "promoted" else parent)
-        elif self._confirm(f"{sentence}\n\nUse {model} from now on?"):
+        elif self._confirm(_("{sentence}\n\nUse {model} from now on?").format(sentence=sentence, model=model)):
             self._use(model)
         else:
-            self._say(f"{sentence} {parent} stays in use; {model} is among the versions")
+            said = _("{sentence} {parent} stays in use; {model} is among the versions")
+            self._say(said.format(sentence=sentence, parent=parent, model=model))
             self.changed(parent)
 
     def _failed(self, sentence: str) -> None:
         self._set_busy(False)
-        self._say(sentence or "Stopped; nothing was changed")
+        self._say(sentence or _("Stopped; nothing was changed"))
 
     def _show(self, done: int, total: int) -> None:
         # Qt shows a bar from 0 to 0 as busy.

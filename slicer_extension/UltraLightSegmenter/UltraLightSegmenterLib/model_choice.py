@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from .process import Facts
 
 
@@ -42,7 +44,7 @@ class ModelChoice:
         selector.clear()
         for model in models:
             is_only = names.count(model["name"]) == 1
-            selector.addItem(model["name"] if is_only else f"{model['id']}{' (in use)' if model['is_current'] else ''}")
+            selector.addItem(model["name"] if is_only else f"{model['id']}{_(' (in use)') if model['is_current'] else ''}")
         selector.blockSignals(blocked)
         self.choose(chosen)
 
@@ -68,10 +70,10 @@ class ModelChoice:
     def _show_card(self) -> None:
         model = self.model
         if model is None:
-            self._ui.modelCard.text = "No model found. Add a model folder."
+            self._ui.modelCard.text = _("No model found. Add a model folder.")
             return
         names = ", ".join(entry["name"] for entry in model["classes"] if entry["index"])
-        licence = f" · licence {escape(model['licence'])}" if model["licence"] else ""
+        licence = _(" · licence {licence}").format(licence=escape(model["licence"])) if model["licence"] else ""
         lines = [
             f"<b>{escape(model['title'])}</b>",
             f"{escape(model['modality'])} · {model['spatial_dims']}D · {escape(names)}",

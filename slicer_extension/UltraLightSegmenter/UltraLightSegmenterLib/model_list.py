@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
+from . import settings
 from .keeping import show_path
 from .logic import UltraLightSegmenterLogic
 from .model_choice import ModelChoice
@@ -62,11 +62,10 @@ class ModelList:
         """Take another folder for models and corrections, and list what is in it.
 
         Raises:
-            Problem: if the process cannot be asked.
+            Problem: if work is under way, or the process cannot be asked.
         """
-        os.environ["ULTRALIGHT_HOME"] = folder
-        # It is told of the folder when it starts.
-        self._logic.worker.stop()
+        self._logic.move_home(folder)
+        settings.keep_data_folder(folder)
         self.ask()
 
     def _show(self, facts: Facts) -> None:

@@ -13,6 +13,9 @@ from pathlib import Path
 from subprocess import CalledProcessError
 from typing import Any
 
+from slicer.i18n import tr as _
+
+from .pip_words import advice, last_words, overheard
 from .problem import Problem
 
 NEEDED = (
@@ -26,17 +29,6 @@ NEEDED = (
 
 NEVER = ("numpy", "openvino-telemetry")
 """What these packages ask for and must not get: Slicer's own numpy stays where it is, and nobody is told what is used here."""
-
-QUESTION = (
-    "UltraLight computes with OpenVINO, which Slicer does not have yet. Install it now?\n\n"
-    "This downloads about 60 MB from PyPI ({names}) into Slicer's Python. numpy and everything else in it stay as they are; "
-    "Slicer need not be restarted."
-)
-
-DECLINED = (
-    "UltraLight cannot segment yet: its packages ({names}) are not installed. Click “Install packages”, or see the tutorial for an "
-    "installation without internet"
-)
 
 
 class Packages:
@@ -66,17 +58,29 @@ class Packages:
         if not missing:
             return
         names = ", ".join(need.partition(">")[0] for need in missing)
-        if not self.ask(QUESTION.format(names=names)):
-            raise Problem(DECLINED.format(names=names))
-        try:
-            self.install(missing)
-        except (CalledProcessError, OSError, RuntimeError, ValueError) as error:
+        question = _(
+            "UltraLight computes with OpenVINO, which Slicer does not have yet. Install it now?\n\n"
+            "This downloads about 60 MB from PyPI ({names}) into Slicer's Python. numpy and everything else in it stay as they are; "
+            "Slicer need not be restarted."
+        )
+        if not self.ask(question.format(names=names)):
             raise Problem(
-                f"Expected to install {names}, found an obstacle: {error}; check the connection and the disk's space, "
-                "or install from a folder of wheels as the tutorial says"
-            ) from error
+                _(
+                    "UltraLight cannot segment yet: its packages ({names}) are not installed. Click “Install packages”, or see the "
+                    "tutorial for an installation without internet"
+                ).format(names=names)
+            )
+        with overheard() as lines:
+            try:
+                self.install(missing)
+            except (CalledProcessError, OSError, RuntimeError, ValueError) as error:
+                raise _failure(names, last_words(lines) or str(error), lines) from error
         if self.missing():
-            raise Problem(DECLINED.format(names=names))
+            raise _failure(names, last_words(lines) or _("that pip put them elsewhere"), lines)
+
+
+def _failure(names: str, words: str, lines: list[str]) -> Problem:
+    return Problem(_("Expected to install {names}, found: {words}; {advice}").format(names=names, words=words, advice=advice(lines)))
 
 
 def _is_met(requirement: str) -> bool:
@@ -125,8 +129,10 @@ def ensure_torch() -> None:
     """
     if sys.platform == "darwin" and platform.machine() == "x86_64":
         raise Problem(
-            "Expected PyTorch, which there is no current version of for Macs with an Intel processor; "
-            "segmenting and correcting work here, retrain on another computer from the same data folder"
+            _(
+                "Expected PyTorch, which there is no current version of for Macs with an Intel processor; "
+                "segmenting and correcting work here, retrain on another computer from the same data folder"
+            )
         )
     if importlib.util.find_spec("torch") is not None:
         return
@@ -134,8 +140,10 @@ def ensure_torch() -> None:
         utils = importlib.import_module("PyTorchUtils")
     except ImportError as error:
         raise Problem(
-            "Expected PyTorch, found neither it nor Slicer's extension for it; "
-            "install the extension PyTorch in the Extensions Manager, restart Slicer and try again"
+            _(
+                "Expected PyTorch, found neither it nor Slicer's extension for it; "
+                "install the extension PyTorch in the Extensions Manager, restart Slicer and try again"
+            )
         ) from error
     if utils.PyTorchUtilsLogic().installTorch(askConfirmation=True) is None:
-        raise Problem("Expected PyTorch, found that it was not installed; click again and agree to install it")
+        raise Problem(_("Expected PyTorch, found that it was not installed; click again and agree to install it"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from . import settings
 from .core import shipped_models
 from .editor import Editor
 from .keeping import Keeping
@@ -21,11 +23,14 @@ from .model_choice import ModelChoice
 from .model_list import ModelList
 from .packages import Packages, ensure_torch
 from .parameters import Checked, Scope, UltraLightSegmenterParameterNode
-from .problem import Problem
+from .pictures import Picture
+from .problem import Problem, notice
 from .process import Facts, Listener
+from .regions import fit
+from .segmentations import volume_of
 from .segmenting import Segmenting
 
-NOTICE = "Research use only. Not a medical device: check every result before you rely on it."
+_LOG = logging.getLogger("UltraLight")
 
 POLL_MS = 25
 """How often the processes are listened to while something is under way."""
@@ -48,19 +53,20 @@ class Panel(VTKObservationMixin):
         self.editor = editor
         self.models = ModelChoice(ui, self._choose_model)
         self.model_list = ModelList(ui, logic, self.models, self._say, lambda: self._choice.model if self._choice is not None else "")
-        self.segmenting = Segmenting(ui, logic, self._say)
-        self.keeping = Keeping(ui, logic, self._sayer(ui.keepStatus))
+        self.segmenting = Segmenting(ui, logic, self._say, slicer.util.confirmYesNoDisplay)
+        self.keeping = Keeping(ui, logic, self._sayer(ui.keepStatus), slicer.util.confirmYesNoDisplay)
         self.learning = Learning(ui, logic, self._sayer(ui.learnStatus), slicer.util.confirmYesNoDisplay)
         self.model_list.listed = self._models_listed
         self.model_list.added = self._model_changed
         self.segmenting.made = self._show_segmentation
         self.keeping.changed = self._show_store
+        self.keeping.opened = self._show_case
         self.learning.changed = self._model_changed
         self._choice: UltraLightSegmenterParameterNode | None = None
         self._gui_tag: Any = None
         self._store_of = ""
         logic.worker.log = logic.trainer.log = self.log
-        ui.noticeLabel.text = _(NOTICE)
+        ui.noticeLabel.text = notice()
         self._timer = qt.QTimer()
         self._timer.interval = POLL_MS
         self._timer.connect("timeout()", self._poll)
@@ -72,7 +78,10 @@ class Panel(VTKObservationMixin):
             (ui.homeButton, self._change_home),
             (ui.storeButton, self._change_store),
             (ui.saveButton, self._save),
+            (ui.openButton, self._guarded(self.keeping.open, ui.keepStatus)),
             (ui.exportButton, self._export),
+            (ui.dicomButton, self._choose_dicom),
+            (ui.fitButton, self._guarded(self._fit_region, ui.statusLabel)),
             (ui.imagesButton, self._choose_images),
             (ui.noImagesButton, lambda: self.learning.use_images("")),
             (ui.retrainButton, self._retrain),
@@ -80,6 +89,10 @@ class Panel(VTKObservationMixin):
             (ui.useButton, self._guarded(self.learning.use, ui.learnStatus)),
         ):
             button.connect("clicked(bool)", _without_argument(action))
+        ui.formatSelector.connect("currentIndexChanged(int)", lambda index: self.keeping.show_format())
+        self.keeping.show_format()
+        ui.threadsBox.value = settings.threads()
+        ui.threadsBox.connect("valueChanged(int)", settings.keep_threads)
         self._show_packages()
         self.models.offer(shipped_models(), "")
 
@@ -152,12 +165,23 @@ class Panel(VTKObservationMixin):
     def _install(self) -> None:
         self.packages.ensure()
         self._show_packages()
-        self._say("Installed; click Segment")
+        self._say(_("Installed; click Segment"))
         self.model_list.ask()
 
     def _show_segmentation(self, node: Any) -> None:
-        if self._choice is not None:
-            self._choice.segmentation = node
+        # While another module is shown, the scene keeps the choice for the user's return.
+        choice = self._choice or self.logic.getParameterNode()
+        choice.segmentation = node
+
+    def _show_case(self, node: Any) -> None:
+        self._show_segmentation(node)
+        choice = self._choice or self.logic.getParameterNode()
+        choice.volume = volume_of(node)
+        slicer.util.setSliceViewerLayers(background=choice.volume, fit=True)
+
+    def _fit_region(self) -> None:
+        choice, _model = self._chosen()
+        fit(choice.roi, Picture.of(choice.volume))
 
     # ---- models, stores, versions
 
@@ -218,6 +242,11 @@ class Panel(VTKObservationMixin):
         if folder:
             self._try(lambda: self.keeping.export(folder), self.ui.keepStatus)
 
+    def _choose_dicom(self) -> None:
+        folder = _folder(_("Folder of the DICOM series that the images came from"), self.keeping.dicom_source)
+        if folder:
+            self.keeping.use_dicom_source(folder)
+
     def _choose_images(self) -> None:
         folder = _folder(_("Images without labels, of the kind that the model is for"), self.learning.images)
         if folder:
@@ -235,10 +264,11 @@ class Panel(VTKObservationMixin):
     # ---- showing
 
     def log(self, line: str) -> None:
-        """Add a line to the log."""
+        """Add a line to the module's log and to Slicer's."""
         self.ui.logText.appendPlainText(f"{time.strftime('%H:%M:%S')}  {line}")
+        _LOG.info(line)
 
-    def _adapt(self, *_: object) -> None:
+    def _adapt(self, *event: object) -> None:
         """Show what makes sense for what is chosen."""
         choice = self._choice
         if choice is None:
@@ -254,8 +284,12 @@ class Panel(VTKObservationMixin):
             (self.ui.viewSelector, shows_view),
             (self.ui.roiLabel, shows_roi),
             (self.ui.roiSelector, shows_roi),
+            (self.ui.fitButton, shows_roi),
         ):
             widget.visible = is_shown
+        if shows_roi and choice.volume is not None and choice.roi is not None and not choice.roi.GetNumberOfControlPoints():
+            # Just created: it encloses the volume, so that there are handles to drag.
+            self._try(self._fit_region)
         self.editor.show(choice.segmentation)
         if model is not None and model["name"] != self._store_of and self.logic.worker.is_running:
             self._show_store()
@@ -263,13 +297,14 @@ class Panel(VTKObservationMixin):
     def _show_packages(self) -> None:
         missing = [need.partition(">")[0] for need in self.packages.missing()]
         self.ui.installFrame.visible = bool(missing)
-        self.ui.installLabel.text = f"Before the first segmentation Slicer needs packages: {', '.join(missing)}." if missing else ""
+        text = _("Before the first segmentation Slicer needs packages: {names}.").format(names=", ".join(missing))
+        self.ui.installLabel.text = text if missing else ""
 
     def _chosen(self) -> tuple[Any, Facts]:
         if self._choice is None:
-            raise Problem("Expected an open scene, found none; open the module again")
+            raise Problem(_("Expected an open scene, found none; open the module again"))
         if self.models.model is None:
-            raise Problem("Expected a model, found none; add a model folder with “Add…”")
+            raise Problem(_("Expected a model, found none; add a model folder with “Add…”"))
         return self._choice, self.models.model
 
     def _say(self, text: str) -> None:

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Annotated
 
 from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
 VIEWS = ["Red", "Yellow", "Green"]
@@ -15,25 +16,26 @@ DEVICES = ["auto", "cpu", "cuda", "mps"]
 class Scope(Enum):
     """What of the volume is segmented."""
 
-    VOLUME = "Whole volume"
-    SLICE = "Current slice"
-    ROI = "Region (ROI)"
+    VOLUME = "volume"
+    SLICE = "slice"
+    ROI = "roi"
 
     def label(self) -> str:
         """What the combo box shows."""
-        return self.value
+        return {Scope.VOLUME: _("Whole volume"), Scope.SLICE: _("Current slice"), Scope.ROI: _("Region (ROI)")}[self]
 
 
 class Checked(Enum):
     """What of a correction a person has looked at; the rest never counts as truth."""
 
-    ALL = "Everything"
-    SLICE = "The slice in the view"
-    ROI = "The region (ROI)"
+    ALL = "all"
+    SLICE = "slice"
+    ROI = "roi"
 
     def label(self) -> str:
         """What the combo box shows."""
-        return self.value
+        texts = {Checked.ALL: _("Everything"), Checked.SLICE: _("The slice in the view"), Checked.ROI: _("The region (ROI)")}
+        return texts[self]
 
 
 @parameterNodeWrapper

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
 from .problem import Problem
 
@@ -41,32 +43,69 @@ class Picture:
             Problem: if it holds none, or several.
         """
         if node is None:
-            raise Problem("Expected a volume, found none; load one, or choose a sample in the module Sample Data")
+            raise Problem(_("Expected a volume, found none; load one, or choose a sample in the module Sample Data"))
         if (
             node.IsA("vtkMRMLDiffusionWeightedVolumeNode")
             or node.IsA("vtkMRMLDiffusionTensorVolumeNode")
             or node.IsA("vtkMRMLMultiVolumeNode")
         ):
-            raise Problem(f"Expected one volume, found a series in {node.GetName()}; extract one volume of it first")
+            raise Problem(_("Expected one volume, found a series in {name}; extract one volume of it first").format(name=node.GetName()))
         image = node.GetImageData()
         if image is None or image.GetPointData().GetScalars() is None or 0 in image.GetDimensions():
-            raise Problem(f"Expected a volume with image data, found none in {node.GetName()}; load it again or choose another volume")
+            raise Problem(
+                _("Expected a volume with image data, found none in {name}; load it again or choose another volume").format(
+                    name=node.GetName()
+                )
+            )
         parts = image.GetNumberOfScalarComponents()
         if parts not in (1, 3, 4):
-            raise Problem(f"Expected a volume with one value a voxel, found {parts} in {node.GetName()}; extract one of them first")
+            raise Problem(
+                _("Expected a volume with one value a voxel, found {parts} in {name}; extract one of them first").format(
+                    parts=parts, name=node.GetName()
+                )
+            )
         array = slicer.util.arrayFromVolume(node)
         # A fourth colour is opacity, not part of the picture.
         return cls(node, array if parts == 1 else array[..., :3], 1 if parts == 1 else 3, matrix_of(node))
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether it is a picture of one slice, whose pixels seldom have a size that is known."""
+        return 1 in self.shape
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Voxels along k, j, i."""
         return self.array.shape[:3]
 
+    @property
+    def spacing(self) -> Any:
+        """Millimetres along i, j, k in the node's own frame."""
+        return np.sqrt((self.affine[:3, :3] ** 2).sum(0))
+
+    def fingerprint(self) -> str:
+        """Tells whether a volume node still shows the same image: of the voxels alone, because files round where they lie."""
+        digest = hashlib.sha256(f"{self.array.dtype.str} {self.array.shape}".encode())
+        digest.update(np.ascontiguousarray(self.array).data)
+        return digest.hexdigest()
+
+    def world_scale(self) -> float | None:
+        """How many times larger a voxel is in the world than by the volume's own spacing: what a parent transform makes of it.
+
+        None where that differs from place to place.
+        """
+        parent = self.node.GetParentTransformNode()
+        if parent is None:
+            return 1.0
+        matrix = vtk.vtkMatrix4x4()
+        if not parent.IsTransformToWorldLinear() or not parent.GetMatrixTransformToWorld(matrix):
+            return None
+        return abs(float(np.linalg.det(slicer.util.arrayFromVTKMatrix(matrix)[:3, :3])))
+
     def axis(self, slice_node: Any) -> int:
         """The array axis that a slice view looks along."""
         here, beside = (self._voxel(point) for point in _middle_and_beyond(slice_node))
-        return 2 - int(np.abs((beside - here) * self._spacing()).argmax())
+        return 2 - int(np.abs((beside - here) * self.spacing).argmax())
 
     def slice(self, slice_node: Any) -> tuple[int, int]:
         """The array axis that a slice view looks along, and the slice that it shows.
@@ -77,31 +116,38 @@ class Picture:
         axis = self.axis(slice_node)
         number = round(float(self._voxel(_middle_and_beyond(slice_node)[0])[2 - axis]))
         if not 0 <= number < self.shape[axis]:
-            raise Problem(f"Expected a view that shows {self.node.GetName()}, found one beside it; scroll to a slice of the volume")
+            raise Problem(
+                _("Expected a view that shows {name}, found one beside it; scroll to a slice of the volume").format(
+                    name=self.node.GetName()
+                )
+            )
         return axis, number
 
     def box(self, roi: Any) -> Ranges:
         """The voxels that a markups ROI touches.
 
         Raises:
-            Problem: if there is none, or it lies beside the volume.
+            Problem: if there is none, it is not placed yet or has no size, or it lies beside the volume.
         """
         if roi is None:
-            raise Problem("Expected a region, found none; choose or draw an ROI under Scope")
+            raise Problem(_("Expected a region, found none; choose or draw an ROI under Scope"))
+        if not roi.GetNumberOfControlPoints() or min(roi.GetSize()) <= 0:
+            raise Problem(
+                _("Expected a region with a size, found that {name} is empty; click “Fit to volume” and drag its handles").format(
+                    name=roi.GetName()
+                )
+            )
         corners = np.array([self._voxel(point) for point in _corners(roi)])
         low, high = np.floor(corners.min(0) + 0.5), np.floor(corners.max(0) + 0.5)
         ranges = [[int(max(0, a)), int(min(n - 1, b)) + 1] for a, b, n in zip(low, high, self.shape[::-1], strict=True)]
         if any(stop <= start for start, stop in ranges):
-            raise Problem(f"Expected an ROI on {self.node.GetName()}, found one beside it; move it onto the volume")
+            raise Problem(_("Expected an ROI on {name}, found one beside it; move it onto the volume").format(name=self.node.GetName()))
         return ranges[::-1]
 
     def _voxel(self, world: Sequence[float]) -> Any:
         """Continuous voxel (i, j, k) of a point of the world, through the volume's parent transform."""
         local = transformed(world, self.node.GetParentTransformNode(), to_world=False)
         return (np.linalg.inv(self.affine) @ (*local, 1.0))[:3]
-
-    def _spacing(self) -> Any:
-        return np.sqrt((self.affine[:3, :3] ** 2).sum(0))
 
 
 def matrix_of(node: Any) -> Any:

@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from slicer.i18n import tr as _
+
+from .complaint import kept, reason
 from .problem import Problem, in_words_of_the_module
 
 Facts = dict[str, Any]
@@ -100,7 +103,9 @@ class Worker:
                 creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
             )
         except OSError as error:
-            raise Problem(f"Expected to start Slicer's Python, found an obstacle: {error}; install Slicer again") from error
+            raise Problem(
+                _("Expected to start Slicer's Python, found an obstacle: {error}; install Slicer again").format(error=error)
+            ) from error
         assert self._process.stdout is not None
         # Threads get no time in Slicer while its event loop runs, so the pipe is read by polling.
         os.set_blocking(self._process.stdout.fileno(), False)
@@ -185,17 +190,18 @@ class Worker:
 
     def _bury(self, code: int) -> None:
         waiting, self._listeners = self._listeners, {}
-        complaint = self._last_complaint()
-        self._reap()
-        self.log(f"UltraLight's process has ended with the code {code}. {complaint}".strip())
-        detail = f" ({complaint})" if complaint else ""
-        for listener in waiting.values():
-            listener.failed(f"UltraLight's process ended unexpectedly{detail}; nothing was changed, try again")
-
-    def _last_complaint(self) -> str:
         self._complaints.seek(0)
-        lines = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
-        return lines[-1].strip() if lines else ""
+        complaint = self._complaints.read().decode("utf-8", "replace")
+        self._reap()
+        self.log(_("UltraLight's process has ended with the code {code}. {complaint}").format(code=code, complaint=kept(complaint)).strip())
+        why = reason(complaint)
+        sentence = (
+            _("UltraLight's process ended unexpectedly ({reason}); nothing was changed, try again; the log below says more")
+            if why
+            else _("UltraLight's process ended unexpectedly; nothing was changed, try again")
+        )
+        for listener in waiting.values():
+            listener.failed(sentence.format(reason=why))
 
     def _reap(self) -> None:
         process, self._process, self._pid, self._unread = self._process, None, None, b""

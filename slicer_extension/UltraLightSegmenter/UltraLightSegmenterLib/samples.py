@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from slicer.i18n import tr as _
+
 from .core import MODULE_FOLDER, sample_folder
 
 CATEGORY = "UltraLight"
 
-SAMPLES = {
-    "colin27_t1.nii.gz": ("Head MRI (Colin27)", "Colin27"),
-    "tumour_mri_1.nrrd": ("Head MRI with a tumour 1", "TumourMRI1"),
-    "tumour_mri_2.nrrd": ("Head MRI with a tumour 2", "TumourMRI2"),
-}
-"""File -> what it is called in the module, and its node in the scene."""
+
+def samples() -> dict[str, tuple[str, str]]:
+    """File -> what it is called in the module, and its node in the scene."""
+    return {
+        "colin27_t1.nii.gz": (_("Head MRI (Colin27)"), "Colin27"),
+        "tumour_mri_1.nrrd": (_("Head MRI with a tumour 1"), "TumourMRI1"),
+        "tumour_mri_2.nrrd": (_("Head MRI with a tumour 2"), "TumourMRI2"),
+    }
 
 
 def register_samples() -> None:
@@ -25,7 +29,7 @@ def register_samples() -> None:
     if folder is None:
         return
     sums = _checksums(folder)
-    for file, (title, node_name) in SAMPLES.items():
+    for file, (title, node_name) in samples().items():
         path = folder / file
         if not path.is_file():
             continue

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import slicer
+from slicer.i18n import tr as _
 
 from .parameters import Checked, Scope
 from .pictures import Picture
@@ -32,7 +33,7 @@ def arguments(picture: Picture, choice: Any, *, spatial_dims: int) -> dict[str, 
         found["box"] = picture.box(choice.roi)
     if is_sliced:
         # A picture is a volume of one slice, whatever the view looks at.
-        found["axis"] = picture.shape.index(1) if 1 in picture.shape else picture.axis(view(choice.view))
+        found["axis"] = picture.shape.index(1) if picture.is_flat else picture.axis(view(choice.view))
     return found
 
 
@@ -60,7 +61,7 @@ def view(name: str) -> Any:
     """
     node = slicer.mrmlScene.GetNodeByID(f"vtkMRMLSliceNode{name}")
     if node is None:
-        raise Problem(f"Expected the slice view {name}, found none; choose a layout that has it, such as Four-Up")
+        raise Problem(_("Expected the slice view {name}, found none; choose a layout that has it, such as Four-Up").format(name=name))
     return node
 
 

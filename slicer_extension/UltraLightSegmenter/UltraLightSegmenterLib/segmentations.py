@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import slicer
-import vtk
+from slicer.i18n import tr as _
 from vtk.util import numpy_support
 
+from .matching import Classes, indices, snomed
 from .pictures import Picture, matrix_of
 from .problem import Problem
+from .studies import file_beside
 
 FACTS = "UltraLight.Facts"
 """Attribute of a segmentation node: model, classes and what else the core told, as JSON. It is saved with the scene."""
@@ -25,43 +27,71 @@ VOLUME = "UltraLight.Volume"
 
 OTHER_COLOR = (128, 128, 128)
 
-Classes = Sequence[Mapping[str, Any]]
 
-
-def make_segmentation(labels: Any, picture: Picture, answer: Mapping[str, Any]) -> Any:
-    """A new segmentation node in the volume's geometry and under its parent transform; nothing in the scene is changed.
+def make_segmentation(labels: Any, picture: Picture, answer: Mapping[str, Any], *, name: str = "", prediction: Any = None) -> Any:
+    """A new segmentation node in the volume's geometry and under its parent transform; nothing else in the scene is changed.
 
     Args:
         labels: (k, j, i), of the volume's shape.
         picture: what was segmented.
-        answer: of the process: "model", "classes", "facts".
+        answer: of the process: "model", "classes", "facts"; "image" where it is known what `reference_of` wants to know.
+        name: of the node; by default it is made of those of the volume and the model.
+        prediction: what the model had said, if that is something else than `labels`.
 
     Returns:
         The node. Every class is a segment, also one without voxels, so that it can be painted.
     """
     scene, volume = slicer.mrmlScene, picture.node
-    name = scene.GenerateUniqueName(f"{volume.GetName()} - {answer['model'].partition('@')[0]}")
+    frame = answer.get("image", {}).get("frame", "")
+    shown = f"{volume.GetName()} {frame}" if frame else volume.GetName()
+    name = scene.GenerateUniqueName(name or f"{shown} - {answer['model'].partition('@')[0]}")
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     node.CreateDefaultDisplayNodes()
     _fill(node, labels, picture, answer["classes"])
-    node.SetAttribute(FACTS, json.dumps({key: answer[key] for key in ("model", "classes", "facts")}))
+    node.SetAttribute(FACTS, json.dumps({key: answer[key] for key in ("model", "classes", "facts", "image") if key in answer}))
     node.SetNodeReferenceID(VOLUME, volume.GetID())
-    node.SetNodeReferenceID(PREDICTION, _keep(labels, picture, f"{name} (prediction)").GetID())
+    _keep_prediction(node, labels if prediction is None else prediction, picture)
+    file_beside(node, volume)
     return node
+
+
+def _keep_prediction(node: Any, labels: Any, picture: Picture) -> None:
+    """Keep what the model said beside a segmentation, in a label map that is saved with the scene and not listed among the data."""
+    kept = slicer.mrmlScene.CreateNodeByClass("vtkMRMLLabelMapVolumeNode")
+    kept.UnRegister(None)
+    kept.SetName(f"{node.GetName()} (prediction)")
+    # Before it enters the scene. Hidden from editors it would not be saved with the scene either.
+    kept.SetAttribute(slicer.vtkMRMLSubjectHierarchyConstants.GetSubjectHierarchyExcludeFromTreeAttributeName(), "1")
+    kept = slicer.mrmlScene.AddNode(kept)
+    slicer.util.updateVolumeFromArray(kept, labels)
+    kept.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(picture.affine))
+    kept.SetAndObserveTransformNodeID(picture.node.GetTransformNodeID())
+    node.SetNodeReferenceID(PREDICTION, kept.GetID())
+
+
+def forget_prediction(node: Any) -> None:
+    """A node is about to go: what the model had said goes with the last segmentation that it belongs to."""
+    kept = node.GetNodeReference(PREDICTION) if node.IsA("vtkMRMLSegmentationNode") else None
+    if kept is None:
+        return
+    others = (other for other in slicer.util.getNodesByClass("vtkMRMLSegmentationNode") if other is not node)
+    if not any(other.GetNodeReference(PREDICTION) is kept for other in others):
+        slicer.mrmlScene.RemoveNode(kept)
 
 
 def _fill(node: Any, labels: Any, picture: Picture, classes: Classes) -> None:
     # All segments share one label map, which is how Slicer keeps segments that do not overlap.
     image = slicer.vtkOrientedImageData()
     image.SetDimensions(*picture.shape[::-1])
-    matrix = vtk.vtkMatrix4x4()
-    picture.node.GetIJKToRASMatrix(matrix)
-    image.SetGeometryFromImageToWorldMatrix(matrix)
+    image.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(picture.affine))
     image.GetPointData().SetScalars(numpy_support.numpy_to_vtk(labels.ravel(), deep=True))
     segmentation = node.GetSegmentation()
     segmentation.SetSourceRepresentationName(binary_labelmap())
+    # The volume itself may show another frame of its sequence by now.
+    converter = slicer.vtkSegmentationConverter
+    segmentation.SetConversionParameter(converter.GetReferenceImageGeometryParameterName(), converter.SerializeImageGeometry(image))
     for entry in classes:
         if not entry["index"]:
             continue
@@ -82,17 +112,6 @@ def binary_labelmap() -> str:
     return slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 
 
-def _keep(labels: Any, picture: Picture, name: str) -> Any:
-    """A label map node with a copy of `labels`."""
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", name)
-    slicer.util.updateVolumeFromArray(node, labels)
-    matrix = vtk.vtkMatrix4x4()
-    picture.node.GetIJKToRASMatrix(matrix)
-    node.SetIJKToRASMatrix(matrix)
-    node.SetAndObserveTransformNodeID(picture.node.GetTransformNodeID())
-    return node
-
-
 def facts_of(node: Any) -> dict[str, Any]:
     """What is known of a segmentation that this module made, {} of any other."""
     text = node.GetAttribute(FACTS)
@@ -100,7 +119,7 @@ def facts_of(node: Any) -> dict[str, Any]:
 
 
 def volume_of(node: Any) -> Any:
-    """The volume that a segmentation belongs to, or None."""
+    """The volume that a segmentation was made or drawn over, or None."""
     geometry = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
     return node.GetNodeReference(VOLUME) or node.GetNodeReference(geometry)
 
@@ -117,17 +136,17 @@ def prediction_of(node: Any, picture: Picture) -> Any:
 def classes_of(node: Any, known: Classes = ()) -> list[dict[str, Any]]:
     """The classes of a segmentation, background first: those it was made with, further ones of `known`, and those that a person added.
 
-    A segment is the class of its name, else the one that it was made for.
+    Which class a segment is, `matching` says.
     """
     made = facts_of(node).get("classes", ())
     classes = [dict(entry) for entry in (*made, *known[len(made) :])] or [
         {"index": 0, "name": "background", "color": [0, 0, 0], "snomed": ""}
     ]
-    for segment_id, index in _indices(node, classes).items():
+    for segment_id, index in indices(node, classes, facts_of(node).get("classes", ())).items():
         if index is None:
             segment = node.GetSegmentation().GetSegment(segment_id)
             color = [round(value * 255) for value in segment.GetColor()]
-            classes.append({"index": len(classes), "name": segment.GetName(), "color": color, "snomed": _snomed(segment)})
+            classes.append({"index": len(classes), "name": segment.GetName(), "color": color, "snomed": snomed(segment)})
     return classes
 
 
@@ -137,45 +156,23 @@ def labels_of(node: Any, picture: Picture, classes: Classes) -> Any:
     Raises:
         Problem: if the segmentation has no segments.
     """
-    ids = node.GetSegmentation().GetSegmentIDs()
-    if not ids:
-        raise Problem(f"Expected segments, found none in {node.GetName()}; add one in the Segment Editor below, or click Segment")
+    segmentation = node.GetSegmentation()
+    if not segmentation.GetSegmentIDs():
+        raise Problem(
+            _("Expected segments, found none in {name}; add one in the Segment Editor below, or click Segment").format(name=node.GetName())
+        )
+    if not segmentation.ContainsRepresentation(binary_labelmap()):
+        # Surfaces or contours: they get voxels where the volume has them.
+        node.SetReferenceImageGeometryParameterFromVolumeNode(picture.node)
+        if not segmentation.CreateRepresentation(binary_labelmap()):
+            raise Problem(
+                _("Expected segments that can become voxels, found others in {name}; draw them in the Segment Editor").format(
+                    name=node.GetName()
+                )
+            )
     labels = np.zeros(picture.shape, np.uint8 if len(classes) <= 256 else np.uint16)
-    for segment_id, index in _indices(node, classes).items():
+    for segment_id, index in indices(node, classes, facts_of(node).get("classes", ())).items():
         found = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, picture.node)
         if found is not None:
             labels[found != 0] = index
     return labels
-
-
-def _indices(node: Any, classes: Classes) -> dict[str, int | None]:
-    """The label of each segment, None for one that is no class yet."""
-    by_name = {entry["name"].casefold(): entry["index"] for entry in classes if entry["index"]}
-    made = {f"Segment_{entry['index']}": entry["index"] for entry in facts_of(node).get("classes", ()) if entry["index"]}
-    found = {}
-    for segment_id in node.GetSegmentation().GetSegmentIDs():
-        name = node.GetSegmentation().GetSegment(segment_id).GetName()
-        found[segment_id] = by_name.get(name.casefold(), made.get(segment_id))
-    return found
-
-
-def _snomed(segment: Any) -> str:
-    """The SNOMED CT code of a segment's type, "" where it says no more than tissue."""
-    text = vtk.reference("")
-    if not segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), text):
-        return ""
-    parts = str(text).split("~")
-    scheme, _, rest = parts[2].partition("^") if len(parts) > 2 else ("", "", "")
-    code = rest.partition("^")[0]
-    return code if scheme == "SCT" and code != "85756007" else ""
-
-
-def patient_key(volume: Any) -> str | None:
-    """What identifies the patient of a DICOM volume, or None; the store keeps no more than a salted hash of it."""
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    if hierarchy is None:
-        return None
-    constants = slicer.vtkMRMLSubjectHierarchyConstants
-    patient = hierarchy.GetItemAncestorAtLevel(hierarchy.GetItemByDataNode(volume), constants.GetDICOMLevelPatient())
-    key = hierarchy.GetItemUID(patient, constants.GetDICOMUIDName()) if patient else ""
-    return key or None

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from slicer.i18n import tr as _
+
+from . import settings
 from .logic import UltraLightSegmenterLogic
 from .pictures import Picture
+from .problem import in_words_of_the_module
 from .process import Facts, Listener
 from .scopes import arguments
 
@@ -19,10 +23,11 @@ class Segmenting:
         made: called with each new segmentation node.
     """
 
-    def __init__(self, ui: Any, logic: UltraLightSegmenterLogic, say: Callable[[str], None]) -> None:
+    def __init__(self, ui: Any, logic: UltraLightSegmenterLogic, say: Callable[[str], None], confirm: Callable[[str], bool]) -> None:
         self._ui = ui
         self._logic = logic
         self._say = say
+        self._confirm = confirm
         self._began = 0.0
         self.made: Callable[[Any], None] = lambda node: None
 
@@ -32,22 +37,30 @@ class Segmenting:
         Raises:
             Problem: if it cannot be begun.
         """
-        options = {"device": choice.device, "step": round(choice.step, 3), "nan_fill": choice.fillValue if choice.fillMissing else None}
+        options = {
+            "device": choice.device,
+            "step": round(choice.step, 3),
+            "nan_fill": choice.fillValue if choice.fillMissing else None,
+            "threads": settings.threads() or None,
+        }
 
         def scope(picture: Picture) -> Facts:
             return arguments(picture, choice, spatial_dims=model["spatial_dims"])
 
         self._began = time.perf_counter()
         listener = Listener(self._done, self._failed, self._progressed)
-        self._logic.segment(choice.volume, listener, model=model["id"], scope=scope, **options)
-        self._say(f"Starting on {choice.volume.GetName()} with {model['id']}…")
+        self._logic.segment(choice.volume, listener, model=model["id"], scope=scope, confirm=self._goes_on, **options)
+        self._say(_("Starting on {volume} with {model}…").format(volume=choice.volume.GetName(), model=model["id"]))
         self._set_running(True)
 
     def cancel(self) -> None:
-        """Stop; it ends within one window."""
+        """Stop."""
         self._logic.cancel()
-        self._ui.cancelButton.enabled = False
-        self._say("Cancelling…")
+
+    def _goes_on(self, doubts: Sequence[str]) -> bool:
+        """Ask whether an image that seems to be of another kind shall be segmented all the same."""
+        sentences = "\n\n".join(map(in_words_of_the_module, doubts))
+        return self._confirm(_("{doubts}\n\nSegment it all the same?").format(doubts=sentences))
 
     def _progressed(self, event: Facts) -> None:
         if not self._ui.cancelButton.enabled:
@@ -56,31 +69,25 @@ class Segmenting:
         # Qt shows a bar from 0 to 0 as busy.
         self._ui.progressBar.maximum = event["total"] if is_counted else 0
         self._ui.progressBar.value = event["done"] if is_counted else 0
-        self._ui.statusLabel.text = f"{event['stage']}: {event['done']} of {event['total']}" if is_counted else f"{event['stage']}…"
+        said = _("{stage}: {done} of {total}") if is_counted else _("{stage}…")
+        self._ui.statusLabel.text = said.format(stage=event["stage"], done=event["done"], total=event["total"])
 
     def _done(self, answer: Facts) -> None:
         self._set_running(False)
         seconds = time.perf_counter() - self._began
-        notes = [f"Done in {seconds:.1f} s: {answer['node'].GetName()}", *_amounts(answer)]
+        notes = [_("Done in {seconds:.1f} s: {name}").format(seconds=seconds, name=answer["node"].GetName())]
         if answer["is_empty"]:
-            notes.append("Nothing was found. Is the model made for this kind of image?")
+            notes.append(_("Nothing was found. Is the model made for this kind of image?"))
+        notes += filter(None, (answer["amounts"], answer["note"], *map(in_words_of_the_module, answer["doubts"])))
         self._say(". ".join(notes))
         self.made(answer["node"])
 
     def _failed(self, sentence: str) -> None:
         self._set_running(False)
-        self._say(sentence or "Cancelled; nothing was added")
+        self._say(sentence or _("Cancelled; nothing was added"))
 
     def _set_running(self, is_running: bool) -> None:
         self._ui.segmentButton.enabled = not is_running
         self._ui.cancelButton.enabled = is_running
         self._ui.progressBar.maximum = 0 if is_running else 1
         self._ui.progressBar.value = 0
-
-
-def _amounts(answer: Facts) -> list[str]:
-    """How much was found of each class; nothing where voxels have no known size."""
-    volumes = answer["volumes_ml"] or {}
-    found = [(entry["name"], volumes.get(str(entry["index"]), 0.0)) for entry in answer["classes"] if entry["index"]]
-    text = ", ".join(f"{name} {amount:,.1f} ml" for name, amount in found if amount)
-    return [text] if text else []
