@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ultralightunet.io import read_series
-from ultralightunet.io.dicom_headers import read_dicom_file
+from ultralightunet.io.dicom import dicom_paths, read_dicom_file
 from ultralightunet.volume import Volume
 
 
@@ -28,12 +28,10 @@ def read_all(path: Path) -> Iterator[tuple[Volume, NDArray[Any] | None, str]]:
 
 
 def series_in(path: Path) -> dict[str, str]:
-    """Descriptions of the DICOM series in a folder by their identifiers; empty for a file.
+    """Descriptions of the DICOM series in a folder, or on a CD, by their identifiers; empty for other files.
 
     Raises:
         InputError: if a DICOM file in it is damaged.
     """
-    if not path.is_dir():
-        return {}
-    found = (read_dicom_file(file) for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith("."))
+    found = (read_dicom_file(file) for file in dicom_paths(path))
     return {file.series: file.description for file in found if file is not None}

@@ -263,24 +263,12 @@ def test_enhanced_files_may_hold_several_volumes_and_slopes(tmp_path: Path) -> N
         read_image(enhanced(tmp_path / "gap.dcm", planes[:4], [0, 1, 2, 4]))
 
 
-def test_only_enhanced_files_need_pydicom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dicom_is_read_without_pydicom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dicom_series(tmp_path / "series", marked())
     path = enhanced(tmp_path / "enhanced.dcm", marked().astype(np.uint16), [0, 1, 2, 3])
     monkeypatch.setitem(sys.modules, "pydicom", None)
     assert read_image(tmp_path / "series").shape == (4, 5, 7)
-    with pytest.raises(InputError, match="install pydicom"):
-        read_image(path)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm", "MR_small_implicit.dcm", "MR_small_bigendian.dcm"],
-)
-def test_other_transfer_syntaxes_equal_the_plain_one(name: str) -> None:
-    plain = read_image(get_testdata_file("MR_small.dcm"))
-    packed = read_image(get_testdata_file(name))
-    np.testing.assert_array_equal(packed.array, plain.array)
-    np.testing.assert_array_equal(packed.affine, plain.affine)
+    assert read_image(path).shape == (4, 5, 7)
 
 
 def test_a_segmentation_object_is_no_image() -> None:
@@ -291,7 +279,7 @@ def test_a_segmentation_object_is_no_image() -> None:
 def test_nothing_of_the_patient_is_kept_and_nothing_is_said_on_the_way(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     dicom_series(tmp_path / "series", marked(), PatientBirthDate="19700101")
     volume = read_image(tmp_path / "series")
-    assert dict(volume.source.header) == {}
+    assert dict(volume.source.header) == {"modality": "CT"}
     saved = Segmentation((volume.array > 900).astype(np.uint8), volume.affine, source=volume.source).save(tmp_path / "labels.nii")
     for secret in (b"Secret", b"4711", b"19700101", b"series"):
         assert secret not in saved.read_bytes()

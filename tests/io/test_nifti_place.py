@@ -13,11 +13,10 @@ import SimpleITK as sitk
 from ultralightunet import InputError, OutputError, Segmentation, Volume
 from ultralightunet.corrections import Store
 from ultralightunet.io import check_target, read_image, read_labels, write_labels
-from ultralightunet.io.itk import quiet_itk
 from ultralightunet.metrics import compare
 from ultralightunet.models import LabelClass
 
-from ..io_files import blobs, random_affine, rotation
+from ..io_files import blobs, quiet_itk, random_affine, rotation
 
 CLASSES = (LabelClass(0, "background"), LabelClass(1, "bright"))
 

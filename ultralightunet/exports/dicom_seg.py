@@ -21,7 +21,7 @@ from ..corrections import Revision
 from ..corrections.files import image_hash
 from ..errors import InputError, OutputError, only_our_errors
 from ..io import read_image
-from ..io.dicom_headers import read_dicom_file
+from ..io.dicom import read_dicom_file
 from ..io.geometry import ras_from_lps
 from ..models import LabelClass
 from .dicom_header import one_line, source_header

@@ -87,7 +87,7 @@ def looks_like_dicom(path: Path) -> bool:
 
 
 def is_dicom_folder(path: str | Path) -> bool:
-    """Whether `path` is a folder that holds a DICOM file itself, not further down.
+    """Whether `path` is a folder that holds a DICOM file, or a CD's directory, itself, not further down.
 
     Example:
         >>> from ultralightunet.io import is_dicom_folder
@@ -96,7 +96,7 @@ def is_dicom_folder(path: str | Path) -> bool:
     """
     try:
         files = [file for file in sorted(Path(path).iterdir()) if file.is_file()]
-        return any(looks_like_dicom(file) for file in files if file.name != "DICOMDIR")
+        return any(looks_like_dicom(file) for file in files)
     except OSError:
         return False
 

@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from ..volume import Affine
-from .checks import chosen_volume
-from .dicom_headers import Frame
+from ...errors import InputError
+from ...volume import Affine
+from ..checks import chosen_volume
+from .headers import Frame
+from .marks import by_volume
 
 
 def arrange(frames: Sequence[Frame], path: Path, volume_index: int | None) -> tuple[list[Frame], Affine]:
     """Frames of one volume in ascending order along their normal, and its affine from (i, j, k) to LPS mm.
 
-    Where several frames lie at each position, `volume_index` says which of them is meant, in order of time and acquisition.
+    Where several frames lie at each position, `volume_index` says which of them is meant, in the order of what tells them apart.
 
     Raises:
         InputError: if the frames make no evenly spaced volume.
@@ -27,9 +28,15 @@ def arrange(frames: Sequence[Frame], path: Path, volume_index: int | None) -> tu
         sizes = sorted({f"{frame.shape[1]}x{frame.shape[0]}" for frame in frames})
         raise InputError(f"expected images of one kind and size, found {', '.join(sizes)} in {path}; give a folder with one scan")
     positions = [frame.position for frame in frames if frame.position is not None]
-    if len(positions) < len(frames):
+    if not positions:
         chosen_volume(volume_index, 1, path)
         return _film(frames, path)
+    if len(positions) < len(frames):
+        lost = next(frame for frame in frames if frame.position is None)
+        raise InputError(
+            f"expected slices that say where they are, found {len(frames) - len(positions)} of {len(frames)} images without a position in "
+            f"{path}, the first of them {lost.path.name}; keep the slices of one scan in a folder of their own"
+        )
     _check_parallel(frames, path)
     distances = np.array(positions) @ frames[0].normal
     places = _by_place(frames, distances)
@@ -39,7 +46,10 @@ def arrange(frames: Sequence[Frame], path: Path, volume_index: int | None) -> tu
             f"expected as many images at each of the {len(places)} positions, found from {min(counts)} to {max(counts)} in {path}; "
             "copy the series again, or keep the images of one scan"
         )
-    index = chosen_volume(volume_index, counts.pop(), path)
+    told = ""
+    if (count := counts.pop()) > 1:
+        places, told = by_volume(places, path)
+    index = chosen_volume(volume_index, count, path, told)
     chosen = [place[index] for place in places]
     affine = chosen[0].lps
     if len(chosen) > 1:
@@ -70,11 +80,11 @@ def _check_parallel(frames: Sequence[Frame], path: Path) -> None:
 
 
 def _by_place(frames: Sequence[Frame], distances: NDArray[np.float64]) -> list[list[Frame]]:
-    """Groups of frames at one position, ascending along the normal; within a group in order of time and acquisition."""
+    """Groups of frames at one position, ascending along the normal."""
     order = np.argsort(distances, kind="stable")
     near = max(1e-4, min(0.01, 0.05 * float(np.ptp(distances)) / max(len(frames) - 1, 1)))
     starts = np.flatnonzero(np.diff(distances[order]) > near) + 1
-    return [sorted((frames[n] for n in group), key=lambda frame: frame.order) for group in np.split(order, starts)]
+    return [[frames[n] for n in group] for group in np.split(order, starts)]
 
 
 def _even_step(positions: NDArray[np.float64], normal: NDArray[np.float64], path: Path) -> NDArray[np.float64]:

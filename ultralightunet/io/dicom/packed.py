@@ -1,0 +1,223 @@
+"""Packed DICOM pixels: which fragments are a frame, run lengths (RLE), and pictures of the JPEG family."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ...errors import InputError
+from .elements import DicomData
+from .layout import Layout
+
+PLAIN = {"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"}
+"""Transfer syntaxes in which pixels are not compressed; in the fourth they lie in fragments all the same."""
+
+RUN_LENGTHS = "1.2.840.10008.1.2.5"
+_JPEG = {f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81)}
+_JPEG_2000 = {f"1.2.840.10008.1.2.4.{n}" for n in (90, 91)}
+_DECODER = Path(__file__).with_name("decoder.py")
+
+
+def frame_extents(data: DicomData, frames: int, file: IO[bytes]) -> list[list[tuple[int, int]]]:
+    """Start and length of the fragments of each frame.
+
+    Raises:
+        InputError: if the file does not say which fragment belongs to which frame.
+    """
+    assert data.pixels is not None
+    table, *fragments = data.pixels.extents
+    if frames == 1:
+        return [fragments]
+    if len(fragments) == frames:
+        return [[fragment] for fragment in fragments]
+    starts = _offsets(data, table, file)
+    if len(starts) == frames:
+        # Offsets count from the first fragment's own tag, 8 bytes before its content.
+        first = fragments[0][0]
+        begins = {start - first: n for n, (start, _) in enumerate(fragments)}
+        places = [begins[start] for start in starts if start in begins]
+        if len(places) == frames and places[0] == 0 and all(a < b for a, b in pairwise(places)):
+            return [fragments[a:b] for a, b in zip(places, [*places[1:], len(fragments)], strict=True)]
+    raise InputError(
+        f"expected {frames} packed frames, found {len(fragments)} pieces in {data.path} and no table of what belongs together; "
+        "decompress it or export it again"
+    )
+
+
+def _offsets(data: DicomData, table: tuple[int, int], file: IO[bytes]) -> list[int]:
+    extended = data.header.raw("ExtendedOffsetTable")
+    if extended:
+        return [value[0] for value in struct.iter_unpack("<Q", extended[: len(extended) // 8 * 8])]
+    file.seek(table[0])
+    raw = file.read(table[1])
+    return [value[0] for value in struct.iter_unpack("<I", raw[: len(raw) // 4 * 4])]
+
+
+def from_run_lengths(packed: bytes, layout: Layout, path: Path) -> NDArray[Any]:
+    """A frame (rows, columns) or (rows, columns, 3) from the DICOM standard's run lengths (PS3.5, annex G).
+
+    Raises:
+        InputError: if it does not unpack to exactly this frame.
+    """
+    size = layout.allocated // 8
+    count, pixels = layout.samples * size, layout.rows * layout.columns
+    header = struct.unpack("<16I", packed[:64]) if len(packed) >= 64 else (0,) * 16
+    starts = [*header[1 : count + 1], len(packed)]
+    if header[0] != count or starts[0] != 64 or any(a >= b for a, b in pairwise(starts)):
+        raise _damage(path, "its run lengths have another number of segments than its header says")
+    planes = [_segment(packed[a:b], pixels, path) for a, b in pairwise(starts)]
+    # The segments of a sample begin with its highest byte.
+    samples = [np.stack(planes[n : n + size], axis=-1).view(f">u{size}")[:, 0] for n in range(0, count, size)]
+    values = np.stack(samples, axis=-1) if len(samples) > 1 else samples[0]
+    return values.astype(f"u{size}").view(layout.dtype).reshape(layout.shape)
+
+
+def _segment(packed: bytes, length: int, path: Path) -> NDArray[np.uint8]:
+    # Pillow's decoder stops at the end of a picture without a word: whether there is more shows when it is asked for one byte more.
+    if len(packed) * 64 < length or (unpacked := _unpacked(packed, length)) is None or _unpacked(packed, length + 1) is not None:
+        raise _damage(path, "its run lengths make another number of pixels than its header says")
+    return unpacked
+
+
+def _unpacked(packed: bytes, length: int) -> NDArray[np.uint8] | None:
+    try:
+        picture = Image.frombytes("L", (length, 1), packed, "packbits", "L")
+    except ValueError:
+        return None
+    return np.asarray(picture, dtype=np.uint8).ravel()
+
+
+def _damage(path: Path, reason: str) -> InputError:
+    return InputError(f"expected a DICOM image, found a damaged one {path}: {reason}; copy it again")
+
+
+class PictureDecoder:
+    """Unpacks pictures of the JPEG family in a process of its own, which starts with the first and ends with the context.
+
+    with PictureDecoder() as decoder:
+        frame = decoder.unpack(packed, layout, syntax, path)
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> PictureDecoder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def unpack(self, packed: bytes, layout: Layout, syntax: str, path: Path) -> NDArray[Any]:
+        """A frame (rows, columns) or, in RGB, (rows, columns, 3).
+
+        Raises:
+            InputError: if the picture is damaged, not the one that the header tells of, or of a kind that cannot be unpacked here.
+        """
+        _check_picture(packed, layout, syntax, path)
+        shown = "MONOCHROME2" if layout.samples == 1 else layout.photometric
+        wanted = asdict(layout) | {"photometric": shown, "syntax": syntax, "length": len(packed)}
+        reply, pixels = self._ask(json.dumps(wanted).encode() + b"\n" + packed, path)
+        if "error" in reply:
+            raise _damage(path, f"its picture cannot be unpacked ({reply['error']})")
+        if tuple(reply["shape"]) != layout.shape:
+            raise _damage(path, f"its picture is of {reply['shape']}, its header says {list(layout.shape)}")
+        return np.frombuffer(pixels, reply["dtype"]).reshape(layout.shape)
+
+    def _ask(self, request: bytes, path: Path) -> tuple[dict[str, Any], bytes]:
+        if self._process is None:
+            # -P: nothing is imported from the folder that the user works in.
+            command = [sys.executable, "-P", str(_DECODER)]
+            try:
+                self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            except OSError as error:
+                raise InputError(
+                    f"expected to unpack the compressed pictures of {path} with {sys.executable}, found an obstacle: {error.strerror}; "
+                    "decompress them, e.g. with dcmdjpeg or gdcmconv --raw"
+                ) from error
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(request)
+            self._process.stdin.flush()
+            reply = json.loads(self._process.stdout.readline())
+            pixels = self._process.stdout.read(reply["length"])
+            if len(pixels) == reply["length"]:
+                return reply, pixels
+        except (BrokenPipeError, ValueError):
+            pass
+        self._end()
+        raise _damage(path, "its picture cannot be unpacked")
+
+    def _end(self) -> None:
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.communicate()
+        self._process = None
+
+
+def _check_picture(packed: bytes, layout: Layout, syntax: str, path: Path) -> None:
+    """Whether a picture is whole, and of the size that the header tells, before memory for it is asked for."""
+    if syntax not in _JPEG | _JPEG_2000:
+        raise InputError(
+            f"expected pixels stored plainly or as RLE, JPEG, JPEG-LS or JPEG 2000, found the transfer syntax {syntax} in {path}; "
+            "decompress it, e.g. with dcmdjpeg or gdcmconv --raw"
+        )
+    found = _jpeg_2000_size(packed) if syntax in _JPEG_2000 else _jpeg_size(packed)
+    if found is None:
+        raise _damage(path, "its picture has no beginning")
+    rows, columns, samples, bits = found
+    if (rows, columns, samples) != (layout.rows, layout.columns, layout.samples) or bits > layout.allocated:
+        raise _damage(
+            path,
+            f"its picture has {rows} x {columns} pixels of {samples} x {bits} bits, its header says {layout.rows} x {layout.columns} "
+            f"of {layout.samples} x {layout.allocated}",
+        )
+    # Both kinds end with the same two bytes; padding may follow.
+    if b"\xff\xd9" not in packed[-18:]:
+        raise _damage(path, "its picture is cut off")
+
+
+def _jpeg_size(packed: bytes) -> tuple[int, int, int, int] | None:
+    """Rows, columns, samples and bits of a JPEG or JPEG-LS picture."""
+    at = 2
+    while packed[:2] == b"\xff\xd8" and at + 10 <= len(packed) and packed[at] == 0xFF:
+        kind = packed[at + 1]
+        if kind == 0xFF:
+            at += 1
+            continue
+        if (0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC)) or kind == 0xF7:
+            bits, rows, columns, samples = struct.unpack(">BHHB", packed[at + 4 : at + 10])
+            return rows, columns, samples, bits
+        at += 2 + int.from_bytes(packed[at + 2 : at + 4], "big")
+    return None
+
+
+def _jpeg_2000_size(packed: bytes) -> tuple[int, int, int, int] | None:
+    """Rows, columns, samples and bits of a JPEG 2000 picture, which some writers put into a file of its own."""
+    at = packed[:4096].find(b"\xff\x4f\xff\x51")
+    if at < 0 or len(packed) < at + 45:
+        return None
+    right, bottom, left, top = struct.unpack(">4I", packed[at + 8 : at + 24])
+    (samples,) = struct.unpack(">H", packed[at + 40 : at + 42])
+    return bottom - top, right - left, samples, (packed[at + 42] & 0x7F) + 1
+
+
+def joined(file: IO[bytes], extents: Sequence[tuple[int, int]]) -> bytes:
+    """The content of fragments, one after the other."""
+    parts = []
+    for start, length in extents:
+        file.seek(start)
+        parts.append(file.read(length))
+    return b"".join(parts)
