@@ -13,6 +13,7 @@ from napari.utils.notifications import show_warning
 from numpy.typing import NDArray
 
 from ultralightunet.io import SUPPORTED_SUFFIXES, base_name, is_dicom_folder
+from ultralightunet.io.formats import looks_like_dicom, suffix_of
 from ultralightunet.volume import Volume
 
 from ..layers.grid import KEY, Grid, LayerData
@@ -52,7 +53,10 @@ def _is_ours(path: Path) -> bool:
     if path.is_dir():
         # A folder of folders is told to be one, with their names, when it is read.
         return is_dicom_folder(path) or any(is_dicom_folder(inner) for inner in path.iterdir() if inner.is_dir())
-    return path.name.lower().endswith(MEDICAL_SUFFIXES)
+    if path.name.lower().endswith(MEDICAL_SUFFIXES):
+        return True
+    # DICOM files on a CD and from many archives have no suffix.
+    return path.is_file() and not suffix_of(path) and looks_like_dicom(path)
 
 
 def _image_layer(path: Path, volume: Volume, volumes: NDArray[Any] | None, detail: str) -> LayerData:

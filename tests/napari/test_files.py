@@ -17,7 +17,7 @@ from napari_ultralight.files.reader import get_reader, read
 from napari_ultralight.files.samples import sample_path
 from napari_ultralight.layers.conversion import Picture
 from napari_ultralight.layers.grid import KEY
-from tests.io_files import blobs, dicom_series, random_affine, write_nii
+from tests.io_files import blobs, dicom, dicom_series, random_affine, write_nii
 from tests.napari.conftest import PLUGIN, grey
 from ultralightunet.errors import InputError, OutputError
 from ultralightunet.io import read_image, read_labels
@@ -45,6 +45,33 @@ def test_the_manifest_is_valid(root: Path) -> None:
     manifest = PluginManifest.from_file(root / "napari.yaml")
     manifest.validate_imports()
     assert manifest.name == PLUGIN
+
+
+@pytest.mark.parametrize(
+    "name", ["IM0001", "00000001", "A", "slice", "1.2.840.113619.2.55", "2.25.7.1", "MR.1.2.840.9", "dicom file of yesterday"]
+)
+def test_a_dicom_file_without_a_suffix_opens_by_its_content(plugin: PluginManager, tmp_path: Path, name: str) -> None:
+    dicom(tmp_path / name, np.arange(12, dtype=np.int16).reshape(3, 4))
+    viewer = ViewerModel()
+    (layer,) = viewer.open(str(tmp_path / name), plugin=None)
+    assert layer.source.reader_plugin == PLUGIN
+    assert layer.data.shape == (3, 4)
+
+
+@pytest.mark.parametrize("name", ["README", "photo.tif", "photo.jpeg", "film.mp4", "scan.1.png", "data.h5", "photo.webp"])
+def test_no_other_file_is_taken_for_dicom(plugin: PluginManager, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("no DICOM" * 99)
+    assert get_reader(str(tmp_path / name)) is None
+    if "." in name:
+        assert PLUGIN not in [reader.plugin_name for reader in plugin.iter_compatible_readers([str(tmp_path / name)])]
+
+
+def test_a_cd_opens_with_all_its_series(plugin: PluginManager, tmp_path: Path) -> None:
+    for n in range(2):
+        deep = tmp_path / "cd" / "PAT0" / "STU0" / f"SER{n}"
+        dicom_series(deep, np.full((3, 4, 5), n, np.int16), SeriesInstanceUID=f"1.{n}", SeriesDescription=f"series {n}")
+    dicom(tmp_path / "cd" / "DICOMDIR", np.zeros((1, 1), np.int16), SOPClassUID="1.2.840.10008.1.3.10")
+    assert [layer.name for layer in opened(tmp_path / "cd")] == ["cd series 0", "cd series 1"]
 
 
 def test_the_samples_are_real_heads_that_stand_upright(plugin: PluginManager) -> None:
