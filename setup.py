@@ -18,6 +18,8 @@ ROOT = Path(__file__).parent
 PACKAGE = "napari_ultralight"
 CARRIED = ("napari.yaml", "sample_data")
 """What stands at the root and travels inside PACKAGE."""
+SHIPPED = ("shipped", "shipped_prompts")
+"""Folders of models in the core."""
 
 
 class BuildWithRootFiles(build_py):
@@ -77,13 +79,12 @@ def version() -> str:
 
 def left_out() -> list[str]:
     """Patterns of the shipped models that a build shall do without, for their licence say: `ULTRALIGHT_LEAVE_OUT=polyp,hippocampus`."""
-    shipped = ROOT / "ultralightunet" / "shipped"
+    shipped = {path.name: path for folder in SHIPPED for path in (ROOT / "ultralightunet" / folder).iterdir()}
     names = [name for name in os.environ.get("ULTRALIGHT_LEAVE_OUT", "").split(",") if name]
     for name in names:
-        if not (shipped / name).is_dir():
-            known = ", ".join(sorted(path.name for path in shipped.iterdir()))
-            raise ValueError(f"expected names of shipped models ({known}) in ULTRALIGHT_LEAVE_OUT, found {name!r}")
-    return [f"shipped/{name}/{pattern}" for name in names for pattern in ("*", "**/*")]
+        if name not in shipped:
+            raise ValueError(f"expected names of shipped models ({', '.join(sorted(shipped))}) in ULTRALIGHT_LEAVE_OUT, found {name!r}")
+    return [f"{shipped[name].parent.name}/{name}/{pattern}" for name in names for pattern in ("*", "**/*")]
 
 
 # What segmenting on a CPU and the dock widget need. torch is not among it.
@@ -105,7 +106,7 @@ BASE = [
 ]
 EXTRAS = {
     # PySide6 6.12.0 ends a Python 3.11 process after some hundred signals; newer Pythons do not mind (tests/test_qt_binding.py).
-    "napari": ["napari[pyside6] >= 0.9", "app-model >= 0.3", "PySide6 != 6.12.0; python_version < '3.12'"],
+    "napari": ["napari[pyside6] >= 0.9", "app-model >= 0.3", "dask[array] >= 2024.1", "PySide6 != 6.12.0; python_version < '3.12'"],
     "train": ["torch >= 2.4", "monai >= 1.4"],
     "export": ["torch >= 2.9", "onnx >= 1.18", "onnxscript >= 0.5"],
     "dicom": ["pydicom >= 3", "highdicom >= 0.25"],
@@ -157,7 +158,7 @@ setup(
     ],
     python_requires=">=3.11",
     packages=find_packages(include=["ultralightunet", "ultralightunet.*", PACKAGE, f"{PACKAGE}.*"]),
-    package_data={"ultralightunet": ["py.typed", "shipped/**/*"], PACKAGE: ["py.typed"]},
+    package_data={"ultralightunet": ["py.typed", *(f"{folder}/**/*" for folder in SHIPPED)], PACKAGE: ["py.typed"]},
     exclude_package_data={"ultralightunet": left_out()},
     include_package_data=False,
     zip_safe=False,

@@ -31,6 +31,7 @@ from .layers.grid import LayerData
 from .layers.image_choice import ImageChoice
 from .parts.fold import Fold
 from .parts.worker import show_failure
+from .prompt.point import POINT_KEY, PointAt
 from .segment.model_choice import ModelChoice
 from .segment.options import Options
 from .segment.run_bar import RunBar
@@ -46,6 +47,8 @@ QLabel#notice { border-left: 3px solid #ffb300; padding: 4px 6px; }
 QLabel#card { padding: 2px 4px; }
 QPushButton#segment, QPushButton#primary { font-weight: bold; padding: 6px; }
 QToolButton#fold { font-weight: bold; border: none; padding: 3px 2px; }
+QToolButton#tool { padding: 3px; border: 1px solid transparent; border-radius: 3px; }
+QToolButton#tool:checked { background: palette(highlight); border-color: palette(light); font-weight: bold; }
 QFrame#recovery { border: 1px solid #ffb300; border-radius: 3px; }
 """
 
@@ -64,6 +67,7 @@ class UltraLightWidget(QScrollArea):
         options: device and the like.
         run: buttons and progress.
         table: the classes of the labels in use.
+        point: labelling what is pointed at.
         correct: tools.
         save: saving and exporting.
         improve: retraining and versions.
@@ -86,6 +90,7 @@ class UltraLightWidget(QScrollArea):
         self.recovery = Recovery(viewer, self.unsaved)
         self._active = ActiveLabels(viewer, self)
         self._stores = Stores(self)
+        self.point = PointAt(viewer, self._active, lambda: self.image.layer)
         self.correct = Correct(viewer, self._active)
         self.save = Save(viewer, self._active, self._stores, image=lambda: self.image.layer, model=lambda: self.model.model)
         self.improve = Improve(self._stores, lambda: self.model.model, self.options.threads)
@@ -176,11 +181,17 @@ class UltraLightWidget(QScrollArea):
 
     @property
     def _folds(self) -> tuple[Fold, ...]:
-        return (self.correct, self.save, self.improve)
+        return (self.point, self.correct, self.save, self.improve)
 
     def _bind_keys(self) -> None:
         # On the viewer, because napari registers no key bindings of manifests; away from the keys of labels and shapes.
-        actions = {SEGMENT_KEY: self.segment, CANCEL_KEY: self.run.stop, BOX_KEY: self.scope.draw_box, SAVE_KEY: self.save.save_correction}
+        actions = {
+            SEGMENT_KEY: self.segment,
+            CANCEL_KEY: self.run.stop,
+            BOX_KEY: self.scope.draw_box,
+            POINT_KEY: self.point.start,
+            SAVE_KEY: self.save.save_correction,
+        }
         actions |= {key: partial(self.correct.use, tool) for tool, key in TOOL_KEYS.items()}
         for key, action in actions.items():
             self._viewer.bind_key(key, _ignoring_the_viewer(action), overwrite=True)
@@ -225,6 +236,7 @@ class _Farewell:
             widget.image,
             widget.scope,
             widget.table,
+            widget.point,
             widget.correct,
             widget.save,
             widget.improve,
@@ -241,7 +253,7 @@ class _Farewell:
         self._run.abandon()
         for part in self._parts:
             part.close_down()
-        for key in (SEGMENT_KEY, CANCEL_KEY, BOX_KEY, SAVE_KEY, *TOOL_KEYS.values()):
+        for key in (SEGMENT_KEY, CANCEL_KEY, BOX_KEY, POINT_KEY, SAVE_KEY, *TOOL_KEYS.values()):
             self._viewer.bind_key(key, None, overwrite=True)
 
 

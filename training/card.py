@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ultralightunet.models import SHIPPED, Model, read_model
+from ultralightunet.models import SHIPPED, SHIPPED_PROMPTS, Model, read_model
 
 PAGES = Path(__file__).parent.parent / "docs" / "models"
 
@@ -112,5 +112,5 @@ def _size(shape: tuple[int, ...]) -> int:
 
 
 if __name__ == "__main__":
-    for folder in sorted(SHIPPED.glob("*/")):
+    for folder in sorted((*SHIPPED.glob("*/"), *SHIPPED_PROMPTS.glob("*/"))):
         write_page(read_model(folder))

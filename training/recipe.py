@@ -35,6 +35,9 @@ def arguments(description: str, *, name: str, steps: int, variant: str) -> argpa
     parser.add_argument("--data", type=Path, required=True, help="folder of the training data")
     parser.add_argument("--output", type=Path, required=True, help="folder for the checkpoint, the log and the learning curve")
     parser.add_argument("--steps", type=int, default=steps, help="optimiser steps in all")
+    parser.add_argument(
+        "--hours", type=float, default=0.0, help="end after so much time where that comes first; the learning rate falls with it"
+    )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of the network")
     parser.add_argument("--workers", type=int, default=1, help="threads that prepare samples ahead; several for a GPU")
     parser.add_argument("--device", default="cpu")
@@ -67,6 +70,8 @@ def train(
     start = start_from(network, options.init) if options.init else ""
     if options.learning_rate:
         plan = replace(plan, learning_rate=options.learning_rate)
+    if options.hours:
+        plan = replace(plan, seconds=3600 * options.hours)
     keep_freed_memory()
     if options.device == "cpu":
         fuse(network)

@@ -20,20 +20,30 @@ from .volume import Segmentation, Volume
 
 if TYPE_CHECKING:
     from .networks import UltraLightUNet, convert_official_state_dict
+    from .prompting import Box, Lasso, Point, PromptSession, Stroke
 
 __version__ = "0.1.0"
 
-_NEED_TORCH = {"UltraLightUNet", "convert_official_state_dict"}
+_WHEN_NEEDED = {
+    **dict.fromkeys(("UltraLightUNet", "convert_official_state_dict"), ".networks"),
+    **dict.fromkeys(("Box", "Lasso", "Point", "PromptSession", "Stroke"), ".prompting"),
+}
+"""Names whose modules are imported when they are first used: torch takes seconds."""
 
 __all__ = [
+    "Box",
     "InputError",
     "LabelClass",
+    "Lasso",
     "Model",
     "ModelError",
     "OutputError",
+    "Point",
+    "PromptSession",
     "Request",
     "Segmentation",
     "Session",
+    "Stroke",
     "UltraLightError",
     "UltraLightUNet",
     "Volume",
@@ -46,8 +56,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _NEED_TORCH:
-        return getattr(import_module(".networks", __name__), name)
+    if name in _WHEN_NEEDED:
+        return getattr(import_module(_WHEN_NEEDED[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

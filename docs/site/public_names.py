@@ -15,6 +15,7 @@ MODULES = (
     "ultralightunet.inference.session",
     "ultralightunet.inference.transforms",
     "ultralightunet.inference.postprocessing",
+    "ultralightunet.prompting",
     "ultralightunet.corrections",
     "ultralightunet.exports",
     "ultralightunet.model_exports",

@@ -17,6 +17,7 @@ from ultralightunet.models import LabelClass, Model
 
 from ..layers.conversion import classes_of, show_classes
 from ..layers.grid import KEY
+from ..layers.helpers import is_helper
 from ..parts.worker import show_failure
 from .class_rows import ClassRows
 from .counting import Counted, Counting
@@ -131,7 +132,7 @@ class ClassTable(QWidget):
         """Show the labels that are selected now."""
         layer = self._viewer.layers.selection.active
         is_ours = isinstance(layer, Labels) and "classes" in layer.metadata.get(KEY, {})
-        self.adopt.native.setVisible(isinstance(layer, Labels) and not is_ours)
+        self.adopt.native.setVisible(isinstance(layer, Labels) and not is_ours and not is_helper(layer))
         if is_ours and layer is not self._layer:
             self.show_layer(layer)
 

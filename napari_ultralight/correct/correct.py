@@ -17,12 +17,12 @@ from ultralightunet.errors import InputError, UltraLightError
 from ..layers.active_labels import ActiveLabels
 from ..layers.conversion import classes_of, grid_of
 from ..layers.grid import KEY
+from ..layers.target import Change, Target
 from ..parts.fold import Fold
 from ..parts.job import Job
 from ..parts.worker import show_failure
 from . import tools
 from .brush import brush_mm, set_brush
-from .tools import Change, Target
 
 SELECTED, EVERY = "selected", "every"
 

@@ -20,6 +20,7 @@ from ultralightunet.events import Progress
 
 from ..layers.conversion import SAVED
 from ..layers.grid import KEY
+from ..layers.helpers import is_helper
 from ..layers.packed import digest
 from ..parts.job import Job
 from .drafts import Draft, DraftFolder
@@ -115,7 +116,7 @@ class Unsaved(QObject):
         self.folder.close()
 
     def _watch(self, layer: Any) -> None:
-        if not isinstance(layer, Labels) or layer in self._slots or layer.multiscale:
+        if not isinstance(layer, Labels) or layer in self._slots or layer.multiscale or is_helper(layer):
             return
         look, redraw = partial(self._changed, layer), partial(self._redrawn, layer)
         self._slots[layer] = (look, redraw)

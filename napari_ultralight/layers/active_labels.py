@@ -10,6 +10,8 @@ from typing import Any
 from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from .helpers import is_helper
+
 PAUSE_MS = 400
 """How long painting must rest before it is told."""
 
@@ -50,7 +52,7 @@ class ActiveLabels(QObject):
 
     def _follow(self, event: Any = None) -> None:
         active = self._viewer.layers.selection.active
-        layer = active if isinstance(active, Labels) else self._layer
+        layer = active if isinstance(active, Labels) and not is_helper(active) else self._layer
         if layer not in self._viewer.layers:
             layer = None
         if layer is self._layer:

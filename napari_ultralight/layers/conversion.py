@@ -79,6 +79,19 @@ class Picture:
             shown, channels = shown[..., :3], 3
         return Volume(self.grid.to_native(shown), self.grid.affine, channels, self.grid.has_spacing, self.grid.source)
 
+    def lazy_volume(self) -> Volume:
+        """As `volume`, but an array that is computed when it is read stays one: only what is looked at of the result is read."""
+        data = self.data
+        if not hasattr(data, "transpose"):
+            # Such as an array in a file (zarr, HDF5), which would be read whole to be turned.
+            import dask.array
+
+            data = dask.array.from_array(data)
+        shown, channels = data[self.index], 1
+        if self.rgb:
+            shown, channels = shown[..., :3], 3
+        return Volume(self.grid.to_native(shown), self.grid.affine, channels, self.grid.has_spacing, self.grid.source)
+
     def labels_layer(self, segmentation: Segmentation, *, name: str) -> LayerData:
         """A Labels layer that lies on the image, and remembers what was predicted."""
         shown = self.grid.to_shown(segmentation.labels)

@@ -96,7 +96,7 @@ def files_of(folder: Path, pattern: str = "**/*") -> set[Path]:
 @pytest.mark.slow
 def test_the_extension_holds_the_core_the_models_and_the_samples(installed: Path, root: Path) -> None:
     library = root / "slicer_extension" / "UltraLightSegmenter" / "UltraLightSegmenterLib"
-    core = files_of(root / "ultralightunet", "**/*.py") | files_of(root / "ultralightunet", "shipped/**/*")
+    core = files_of(root / "ultralightunet", "**/*.py") | files_of(root / "ultralightunet", "shipped*/**/*")
     assert files_of(installed / "ultralightunet") == core
     assert files_of(installed / "UltraLightSegmenterLib") == files_of(library)
     assert files_of(installed / "Resources" / "SampleData") == files_of(root / "sample_data")

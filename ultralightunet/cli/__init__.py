@@ -13,9 +13,9 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import UltraLightError
-from . import checkpoint, corrections, evaluate, export, export_model, models, retrain, segment, train
+from . import checkpoint, corrections, evaluate, export, export_model, models, prompt, retrain, segment, train
 
-COMMANDS = (models, segment, evaluate, corrections, retrain, train, export, checkpoint, export_model)
+COMMANDS = (models, segment, prompt, evaluate, corrections, retrain, train, export, checkpoint, export_model)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

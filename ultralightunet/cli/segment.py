@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from ..engines import DEVICES, ENGINES
-from ..errors import InputError, OutputError
+from ..errors import InputError
 from ..events import finish
 from ..inference.plausibility import doubts_before
 from ..inference.session import Box, Request, Session
-from ..io import WRITABLE_SUFFIXES, check_target, output_paths, read_image
+from ..io import check_target, read_image
 from ..models import Model, load_model
 from ..volume import Segmentation, Volume
 from .memory import add_max_memory
 from .progress import ProgressBar, ProgressLines, write_json
+from .targets import targets_of
 
 _AXES = {"i": 2, "j": 1, "k": 0, "0": 2, "1": 1, "2": 0}
 """The command line counts axes as the file does, i first; arrays are (k, j, i)."""
@@ -54,7 +54,7 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Label every image; all inputs and outputs are checked for clashes before the first is read."""
-    targets = _targets(options.images, options.output)
+    targets = targets_of(options.images, options.output)
     model = load_model(options.model)
     session = Session()
     for path, target in targets.items():
@@ -89,28 +89,6 @@ def run(options: argparse.Namespace) -> int:
             if doubt not in told:
                 _warn(path, doubt)
     return 0
-
-
-def _targets(images: list[Path], output: Path) -> dict[Path, Path]:
-    """The file that each image's labels go to."""
-    if len(images) == 1 and not output.is_dir():
-        if not output.name.lower().endswith(tuple(WRITABLE_SUFFIXES)):
-            raise InputError(
-                f"expected an output file ending in one of {', '.join(WRITABLE_SUFFIXES)}, or an existing folder, found {output}"
-            )
-        if output.exists() and images[0].exists() and output.samefile(images[0]):
-            raise InputError(f"expected another name than the image's own, found {output}: labels would replace the image")
-        targets = {images[0]: output}
-    elif not output.is_dir() and (output.exists() or output.name.lower().endswith(tuple(WRITABLE_SUFFIXES))):
-        raise InputError(f"expected a folder for the labels of {len(images)} images, found the name of a file: {output}; name a folder")
-    else:
-        targets = output_paths(images, output)
-    for target in targets.values():
-        # Found out now rather than after minutes of work.
-        nearest = next(folder for folder in target.absolute().parents if folder.exists())
-        if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-            raise OutputError(f"expected a folder that can be written, found {nearest}; choose another place for {target.name}")
-    return targets
 
 
 def _check_fit(model: Model, image: Volume, target: Path, options: argparse.Namespace) -> None:

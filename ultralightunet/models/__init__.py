@@ -3,13 +3,14 @@
 from .facts import Intensity, LabelClass, Model, are_sided
 from .folder import METADATA, WEIGHTS, read_model, write_model
 from .metadata import SCHEMA_VERSION
-from .registry import SHIPPED, install_model, list_models, load_model
+from .registry import SHIPPED, SHIPPED_PROMPTS, install_model, list_models, load_model
 from .versions import Version, ancestry, images_seen, set_current, trace, versions
 
 __all__ = [
     "METADATA",
     "SCHEMA_VERSION",
     "SHIPPED",
+    "SHIPPED_PROMPTS",
     "WEIGHTS",
     "Intensity",
     "LabelClass",

@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 SHIPPED = Path(__file__).parent.parent / "shipped"
 """Where the models of the package itself lie, a folder each."""
 
+SHIPPED_PROMPTS = Path(__file__).parent.parent / "shipped_prompts"
+"""Networks that answer prompts (see `prompting`): they label nothing by themselves, so no list of models has them."""
+
 CURRENT = "current"
 """File beside the versions of a model that names the one that was chosen."""
 
@@ -137,7 +140,7 @@ def installed_folder() -> Path:
 
 def is_installed(model: Model) -> bool:
     """Whether a model lies where every host finds it: in the package, or among the user's."""
-    return any(place.resolve() in model.folder.resolve().parents for place in (SHIPPED, installed_folder()))
+    return any(place.resolve() in model.folder.resolve().parents for place in (SHIPPED, SHIPPED_PROMPTS, installed_folder()))
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,0 +1,152 @@
+"""One slice, what was said about an object in it, and the network's answer, at a zoom that fits the object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engines import Engine
+from .crop import CHANNELS, Crop
+from .marks import Marks
+
+Mask = NDArray[np.bool_]
+Array = NDArray[Any]
+
+SIZE = 128
+"""Pixels of the network's square grid, as in training."""
+
+_SMALLEST = 24
+"""Pixels of the slice along the smallest square that is looked at."""
+_FAIR_SHARE = 0.06
+"""Of a square that an object is to fill before it is looked at more closely."""
+_BEYOND = 0.02
+"""Of a square's edges, that an object may cover which is seen whole."""
+_ZOOM = 1.6
+"""From one square to the next smaller one."""
+_LARGER = 0.1
+"""How much sureness a larger square is worth, for each e-fold: a part of an object can have as sharp an outline as the whole."""
+_MARGIN = 1.8
+"""Side of the square around an object, in its own extent."""
+_MOVED = 0.1
+"""Of a square's side, by which another one's edges may differ and still show the same."""
+_PASSES = 3
+"""Looks at most, once the object has been found: each at a zoom that fits the answer before."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Logits of one window of a slice; the object is where they are above 0."""
+
+    window: tuple[slice, slice]
+    logits: NDArray[np.float32]
+
+    def mask(self, shape: tuple[int, ...]) -> Mask:
+        """The object in the whole slice (J, I)."""
+        out = np.zeros(shape, np.bool_)
+        out[self.window] = self.logits > 0
+        return out
+
+
+@dataclass(frozen=True)
+class Looker:
+    """Looks at slices with one network.
+
+    Attributes:
+        engine: of the 2D prompt network.
+        spacing: mm of a pixel along (j, i); 1 where it is not known.
+    """
+
+    engine: Engine
+    spacing: tuple[float, float]
+
+    def look(self, plane: Array, marks: Marks, previous: Mask, crop: Crop) -> Answer:
+        """One pass: a slice (J, I) or (J, I, 3), with the mask so far (J, I)."""
+        batch = np.zeros((1, CHANNELS, crop.size, crop.size), np.float32)
+        batch[0, :3] = crop.image(plane)
+        batch[0, 3] = crop.marks(marks.positive)
+        batch[0, 4] = crop.marks(marks.negative)
+        batch[0, 5] = crop.mask(marks.area)
+        batch[0, 6] = crop.mask(previous)
+        return Answer(crop.window, crop.back(self.engine(batch)[0, 0]))
+
+    def find(self, plane: Array, marks: Marks) -> Answer:
+        """The first answer about an object of which only prompts are known.
+
+        An area says how large the object is. Otherwise it is looked for in the whole slice and in squares that shrink around the prompts,
+        and that answer counts which is surest of its outline, of two that are equally sure the larger one.
+        """
+        shape = (plane.shape[0], plane.shape[1])
+        nothing = np.zeros(shape, np.bool_)
+        if marks.area.any():
+            centre, extent = self._extent(marks.area)
+            crop = Crop.around(centre, _MARGIN * extent, shape=shape, spacing=self.spacing, size=SIZE)
+            return self.look(plane, marks, nothing, crop)
+        centre, extent = self._extent(marks.positive)
+        largest = max(n * s for n, s in zip(shape, self.spacing, strict=True))
+        smallest = min(largest, max(_MARGIN * extent, _SMALLEST * min(self.spacing)))
+        best, surest = None, -np.inf
+        side = largest
+        while True:
+            crop = Crop.around(centre, side, shape=shape, spacing=self.spacing, size=SIZE)
+            answer = self.look(plane, marks, nothing, crop)
+            sure = _sureness(answer, crop, shape) + _LARGER * float(np.log(side / largest))
+            if best is None or sure > surest:
+                best, surest = answer, sure
+            if side <= smallest:
+                return best
+            side = max(smallest, side / _ZOOM)
+
+    def refine(self, plane: Array, marks: Marks | None, previous: Mask, *, passes: int = _PASSES) -> Answer:
+        """Look again, at a zoom that fits the mask so far and what was said."""
+        shape = (plane.shape[0], plane.shape[1])
+        marks = marks or Marks.none(shape)
+        last: Crop | None = None
+        for _ in range(passes):
+            known = previous | marks.any_place
+            centre, extent = self._extent(known)
+            side = max(_MARGIN * extent, _SMALLEST * min(self.spacing))
+            crop = Crop.around(centre, side, shape=shape, spacing=self.spacing, size=SIZE)
+            if last is not None and _alike(crop, last):
+                break
+            answer = self.look(plane, marks, previous, crop)
+            previous, last = answer.mask(shape), crop
+            if not previous.any():
+                break
+        return answer
+
+    def _extent(self, mask: Mask) -> tuple[tuple[float, float], float]:
+        """The middle of a mask in pixels, and the longer side of the box around it in mm."""
+        ranges = [np.flatnonzero(mask.any(1 - axis)) for axis in (0, 1)]
+        centre = tuple(float(r[0] + r[-1]) / 2 for r in ranges)
+        return centre, max(float(r[-1] - r[0] + 1) * s for r, s in zip(ranges, self.spacing, strict=True))  # type: ignore[return-value]
+
+
+def _sureness(answer: Answer, crop: Crop, shape: tuple[int, int]) -> float:
+    """How little an outline depends on where exactly it is drawn, from 0 to 1 (the stability of Kirillov et al. 2023, section 5).
+
+    Far less where the object is too small in the square to be seen well, or goes on beyond it; least where nothing was found.
+    """
+    found = answer.logits > 0
+    if not found.any():
+        return -10.0
+    sure = float((answer.logits > 1).sum() / max(1, (answer.logits > -1).sum()))
+    edges = (
+        (crop.rows.start > 0, found[0]),
+        (crop.rows.stop < shape[0], found[-1]),
+        (crop.columns.start > 0, found[:, 0]),
+        (crop.columns.stop < shape[1], found[:, -1]),
+    )
+    beyond = [edge.mean() for goes_on, edge in edges if goes_on]
+    is_whole = not beyond or float(np.mean(beyond)) <= _BEYOND
+    return sure if is_whole and found.mean() >= _FAIR_SHARE else sure - 2
+
+
+def _alike(one: Crop, other: Crop) -> bool:
+    """Whether two crops show nearly the same."""
+    return all(
+        max(abs(a.start - b.start), abs(a.stop - b.stop)) <= _MOVED * (a.stop - a.start)
+        for a, b in ((one.rows, other.rows), (one.columns, other.columns))
+    )
