@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 from .inference import postprocessing
+from .inference.outlines import between
 
 Labels = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -110,7 +111,7 @@ def fill_between(labels: Labels, classes: Collection[int], *, axis: int, spacing
         for first, last in pairwise(drawn):
             if last - first == 1:
                 continue
-            for n, inside in _between(mask[first], mask[last], int(last - first), plane):
+            for n, inside in between(mask[first], mask[last], int(last - first), plane):
                 at = slices[first + n]
                 free = (inside > 0) & ~kept[first + n]
                 if depth is not None:
@@ -235,26 +236,6 @@ def erase(labels: Labels, classes: Collection[int]) -> Labels:
     out = labels.copy()
     out[np.isin(labels, list(classes))] = 0
     return out
-
-
-def _between(first: Mask, last: Mask, steps: int, spacing: Sequence[float]) -> list[tuple[int, NDArray[np.float32]]]:
-    """For each slice between two: its distance from the first in slices, and how deep in the shape each pixel lies, in mm."""
-    ends = [(_depth(mask, spacing), np.array(scipy.ndimage.center_of_mass(mask))) for mask in (first, last)]
-    found = []
-    for n in range(1, steps):
-        share = n / steps
-        centre = (1 - share) * ends[0][1] + share * ends[1][1]
-        moved = [scipy.ndimage.shift(depth, centre - own, order=1, mode="nearest") for depth, own in ends]
-        found.append((n, (1 - share) * moved[0] + share * moved[1]))
-    return found
-
-
-def _depth(mask: Mask, spacing: Sequence[float]) -> NDArray[np.float32]:
-    """Distance from the outline in mm, positive inside. Outlines lie between pixels."""
-    inside = scipy.ndimage.distance_transform_edt(mask, sampling=spacing)
-    outside = scipy.ndimage.distance_transform_edt(~mask, sampling=spacing) if not mask.all() else np.zeros(mask.shape)
-    half = min(spacing) / 2
-    return np.where(mask, inside - half, half - outside).astype(np.float32)
 
 
 def _part_of(mask: Mask, margin: Sequence[int] | None = None) -> Part | None:

@@ -136,7 +136,7 @@ class PromptSession:
                 return self._looker.refine(self._pixels[number], marks.get(number), mask, passes=1)
 
             known = {n: found[n] if n in found else self._planes[n] for n in looked_at}
-            around = yield from follow(known, bounds, guess, starts=said.looked_at)
+            around = yield from follow(known, bounds, guess, starts=said.looked_at, spacing=self._looker.spacing)
             found |= {n: marks[n].obeyed(mask) if n in marks else mask for n, mask in around.items()}
         self._take(found, said.marks if self._mask.any() else None)
         self.notes = _notes(self._marks, said)
@@ -167,7 +167,7 @@ class PromptSession:
         def guess(number: int, mask: Mask) -> Answer:
             return self._looker.refine(self._pixels[number], marks.get(number), mask, passes=1)
 
-        found = yield from follow(known, self._bounds, guess, starts=sorted(known), between_only=between_only)
+        found = yield from follow(known, self._bounds, guess, starts=sorted(known), spacing=self._looker.spacing, between_only=between_only)
         if found:
             self._take({n: marks[n].obeyed(mask) if n in marks else mask for n, mask in found.items()}, None)
         return self.mask
