@@ -12,10 +12,12 @@ from UltraLightSegmenterLib.correction import Correction
 from UltraLightSegmenterLib.logic import UltraLightSegmenterLogic
 from UltraLightSegmenterLib.pictures import Picture
 from UltraLightSegmenterLib.problem import Problem
+from UltraLightSegmenterLib.references import reference_of
 from UltraLightSegmenterLib.segmentations import labels_of
 from UltraLightSegmenterLib.sequences import frame_of
 
 from tests.slicer.conftest import Answers, add_volume, noisy
+from tests.slicer.user import Slicer
 from ultralightunet.corrections import Store
 from ultralightunet.models import Model
 
@@ -90,3 +92,38 @@ def test_labels_are_kept_with_their_own_frame_only(series: Series, logic: UltraL
     logic.save_correction(correction, answers.listener)
     assert answers.wait(logic.poll)["image"] == "4D (frame 1 of 3)"
     np.testing.assert_array_equal(Store(tmp_path / "store").cases()[0].image().array, noisy(seed=0))
+
+
+@pytest.mark.parametrize("only_this", [True, False])
+def test_the_user_is_asked_whether_all_frames_are_meant(only_this: bool, series: Series, user: Slicer) -> None:
+    series.show(1)
+    user.enter()
+    user.choice.volume = series.volume
+    user.choice.model = "small@1.0.0"
+    user.agrees = only_this
+    user.ui.segmentButton.click()
+    user.wait()
+    assert user.asked[0].startswith("4D shows frame 2 of 3 of a sequence. Segment only this one?")
+    made = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    assert [node.GetName() for node in made] == [f"4D frame {n} of 3 - small" for n in ([2] if only_this else [1, 2, 3])]
+    # What is shown is chosen, and nothing lies over it.
+    assert user.choice.segmentation.GetName() == "4D frame 2 of 3 - small"
+    assert [node.GetName() for node in made if node.GetDisplayNode().GetVisibility()] == ["4D frame 2 of 3 - small"]
+    assert (user.ui.segmentButton.enabled, user.ui.cancelButton.enabled) == (True, False)
+    for node in made:
+        shown = int(node.GetName().split()[2]) - 1
+        series.show(shown)
+        assert reference_of(node, None).node is series.volume
+        np.testing.assert_array_equal(reference_of(node, None).array, noisy(seed=shown))
+
+
+def test_cancel_ends_all_frames(series: Series, user: Slicer) -> None:
+    user.enter()
+    user.choice.volume = series.volume
+    user.choice.model = "small@1.0.0"
+    user.agrees = False
+    user.ui.segmentButton.click()
+    user.ui.cancelButton.click()
+    user.wait()
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
+    assert user.status == "Cancelled; nothing was added"

@@ -124,6 +124,7 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
         *,
         model: str,
         scope: Callable[[Picture], Facts] = lambda picture: {},
+        frame: int | None = None,
         confirm: Callable[[Sequence[str]], bool] | None = None,
         **options: Any,
     ) -> None:
@@ -134,6 +135,7 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
             listener: hears of it, once.
             model: a name, NAME@VERSION, or a folder.
             scope: makes the core's `box`, or `axis` and `slice`, from the picture.
+            frame: which one of a sequence, from 0; None for the one that the volume shows.
             confirm: as of `Run`.
             **options: the core's `device`, `step`, `nan_fill`, `threads`.
 
@@ -142,7 +144,7 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
         """
         if self._run is not None:
             raise Problem(_("Expected to segment one volume at a time, found one under way; wait for it or cancel it"))
-        run = Run(self.worker, self._exchange, volume, listener, self._run_ended, confirm)
+        run = Run(self.worker, self._exchange, volume, listener, self._run_ended, frame, confirm)
         run.start(model=model, scope=scope, **options)
         self._run = run
 

@@ -41,6 +41,11 @@ class ModelList:
         self.listed: Callable[[], None] = lambda: None
         self.added: Callable[[str], None] = lambda model: None
 
+    @property
+    def model(self) -> Facts | None:
+        """The chosen model, or None where there is none."""
+        return self._choice.model
+
     def ask(self, wanted: str = "") -> None:
         """List the models; `wanted`, NAME@VERSION, is chosen then, else what the scene holds.
 

@@ -16,6 +16,7 @@ from slicer.util import VTKObservationMixin
 from . import settings
 from .core import shipped_models
 from .editor import Editor
+from .folder_buttons import FolderButtons
 from .keeping import Keeping
 from .learning import Learning
 from .logic import UltraLightSegmenterLogic
@@ -70,19 +71,20 @@ class Panel(VTKObservationMixin):
         self._timer = qt.QTimer()
         self._timer.interval = POLL_MS
         self._timer.connect("timeout()", self._poll)
+        folders = FolderButtons(ui, _folder, self._try, (self.model_list, self.keeping, self.learning), self._show_store)
         for button, action in (
             (ui.segmentButton, self.segment),
             (ui.cancelButton, self.segmenting.cancel),
             (ui.installButton, self.install),
-            (ui.addModelButton, self._add_model),
-            (ui.homeButton, self._change_home),
-            (ui.storeButton, self._change_store),
+            (ui.addModelButton, folders.add_model),
+            (ui.homeButton, folders.change_home),
+            (ui.storeButton, folders.change_store),
             (ui.saveButton, self._save),
             (ui.openButton, self._guarded(self.keeping.open, ui.keepStatus)),
-            (ui.exportButton, self._export),
-            (ui.dicomButton, self._choose_dicom),
+            (ui.exportButton, folders.export),
+            (ui.dicomButton, folders.choose_dicom),
             (ui.fitButton, self._guarded(self._fit_region, ui.statusLabel)),
-            (ui.imagesButton, self._choose_images),
+            (ui.imagesButton, folders.choose_images),
             (ui.noImagesButton, lambda: self.learning.use_images("")),
             (ui.retrainButton, self._retrain),
             (ui.stopButton, self.learning.stop),
@@ -213,22 +215,6 @@ class Panel(VTKObservationMixin):
             self.ui.keepStatus,
         )
 
-    def _add_model(self) -> None:
-        folder = _folder(_("Add a model folder"))
-        if folder:
-            self._try(lambda: self.model_list.add(folder))
-
-    def _change_home(self) -> None:
-        folder = _folder(_("Folder for models and corrections"), self.model_list.home)
-        if folder:
-            self._try(lambda: self.model_list.move_home(folder))
-
-    def _change_store(self) -> None:
-        folder = _folder(_("Store of corrections"), self.keeping.store)
-        if folder and self.models.model:
-            self.keeping.choose_store(self.models.model["id"], folder)
-            self._show_store()
-
     def _save(self) -> None:
         def save() -> None:
             choice, model = self._chosen()
@@ -236,21 +222,6 @@ class Panel(VTKObservationMixin):
             self.keeping.save(choice, model)
 
         self._try(save, self.ui.keepStatus)
-
-    def _export(self) -> None:
-        folder = _folder(_("Export into a new or empty folder"))
-        if folder:
-            self._try(lambda: self.keeping.export(folder), self.ui.keepStatus)
-
-    def _choose_dicom(self) -> None:
-        folder = _folder(_("Folder of the DICOM series that the images came from"), self.keeping.dicom_source)
-        if folder:
-            self.keeping.use_dicom_source(folder)
-
-    def _choose_images(self) -> None:
-        folder = _folder(_("Images without labels, of the kind that the model is for"), self.learning.images)
-        if folder:
-            self.learning.use_images(folder)
 
     def _retrain(self) -> None:
         def retrain() -> None:
@@ -335,7 +306,7 @@ class Panel(VTKObservationMixin):
             self._timer.stop()
 
 
-def _folder(title: str, start: str = "") -> str:
+def _folder(title: str, start: str) -> str:
     """A folder that the user chooses, "" for none."""
     chosen: str = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, start)
     return chosen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class Run:
         volume: the node that is segmented.
         listener: who asked for it.
         ended: called before the listener hears of the end, so that the next run may begin.
+        frame: of the sequence that the volume shows a frame of; None for what it shows.
         confirm: shows why the image may be of another kind than the model is for, and returns whether to go on; None goes on.
     """
 
@@ -38,6 +40,7 @@ class Run:
         volume: Any,
         listener: Listener,
         ended: Callable[[], None],
+        frame: int | None = None,
         confirm: Callable[[Sequence[str]], bool] | None = None,
     ) -> None:
         self.volume = volume
@@ -45,6 +48,7 @@ class Run:
         self._exchange = exchange
         self._listener = listener
         self._ended = ended
+        self._frame = frame
         self._confirm = confirm
         self._is_over = False
         self._number = 0
@@ -59,8 +63,10 @@ class Run:
         Raises:
             Problem: if it cannot be begun.
         """
-        picture = Picture.of(self.volume)
-        frame = frame_of(self.volume)
+        picture, frame = Picture.of(self.volume), frame_of(self.volume)
+        if frame is not None and self._frame is not None:
+            frame = frame.at(self._frame)
+            picture = replace(Picture.of(frame.node), node=self.volume)
         self._affine = picture.affine
         self._shown = {"fingerprint": picture.fingerprint(), "frame": "" if frame is None else str(frame)}
         self._request = {

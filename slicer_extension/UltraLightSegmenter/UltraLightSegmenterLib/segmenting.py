@@ -11,9 +11,10 @@ from slicer.i18n import tr as _
 from . import settings
 from .logic import UltraLightSegmenterLogic
 from .pictures import Picture
-from .problem import in_words_of_the_module
+from .problem import Problem, in_words_of_the_module
 from .process import Facts, Listener
 from .scopes import arguments
+from .sequences import frame_of
 
 
 class Segmenting:
@@ -29,6 +30,9 @@ class Segmenting:
         self._say = say
         self._confirm = confirm
         self._began = 0.0
+        self._begin: Callable[[int | None], None] = lambda frame: None
+        self._frames: list[int | None] = []
+        self._is_series = False
         self.made: Callable[[Any], None] = lambda node: None
 
     def start(self, choice: Any, model: Facts) -> None:
@@ -47,11 +51,28 @@ class Segmenting:
         def scope(picture: Picture) -> Facts:
             return arguments(picture, choice, spatial_dims=model["spatial_dims"])
 
-        self._began = time.perf_counter()
-        listener = Listener(self._done, self._failed, self._progressed)
-        self._logic.segment(choice.volume, listener, model=model["id"], scope=scope, confirm=self._goes_on, **options)
-        self._say(_("Starting on {volume} with {model}…").format(volume=choice.volume.GetName(), model=model["id"]))
+        def begin(frame: int | None) -> None:
+            self._began = time.perf_counter()
+            listener = Listener(self._done, self._failed, self._progressed)
+            # Frames of one sequence are of one kind: one question is enough.
+            confirm = None if frame else self._goes_on
+            self._logic.segment(volume, listener, model=model["id"], scope=scope, frame=frame, confirm=confirm, **options)
+            self._say(_("Starting on {volume} with {model}…").format(volume=volume.GetName(), model=model["id"]))
+
+        volume = choice.volume
+        self._begin = begin
+        self._frames = self._wanted_frames(volume)
+        self._is_series = len(self._frames) > 1
+        begin(self._frames.pop(0))
         self._set_running(True)
+
+    def _wanted_frames(self, volume: Any) -> list[int | None]:
+        """The frames of a sequence that are wanted: the user is asked; None stands for what the volume shows."""
+        frame = frame_of(volume)
+        if frame is None or frame.count < 2:
+            return [None]
+        question = _("{volume} shows {frame} of a sequence. Segment only this one?\n\n“No” segments all of them, one after the other.")
+        return [None] if self._confirm(question.format(volume=volume.GetName(), frame=frame)) else list(range(frame.count))
 
     def cancel(self) -> None:
         """Stop."""
@@ -73,16 +94,33 @@ class Segmenting:
         self._ui.statusLabel.text = said.format(stage=event["stage"], done=event["done"], total=event["total"])
 
     def _done(self, answer: Facts) -> None:
-        self._set_running(False)
+        node = answer["node"]
+        if self._is_series and answer["note"]:
+            # Labels of all frames over the one that is shown would hide it.
+            node.GetDisplayNode().SetVisibility(False)
+            answer = {**answer, "note": ""}
+        else:
+            self.made(node)
         seconds = time.perf_counter() - self._began
-        notes = [_("Done in {seconds:.1f} s: {name}").format(seconds=seconds, name=answer["node"].GetName())]
+        notes = [_("Done in {seconds:.1f} s: {name}").format(seconds=seconds, name=node.GetName())]
         if answer["is_empty"]:
             notes.append(_("Nothing was found. Is the model made for this kind of image?"))
         notes += filter(None, (answer["amounts"], answer["note"], *map(in_words_of_the_module, answer["doubts"])))
         self._say(". ".join(notes))
-        self.made(answer["node"])
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Segment the next frame, if there is one."""
+        if not self._frames:
+            self._set_running(False)
+            return
+        try:
+            self._begin(self._frames.pop(0))
+        except Problem as problem:
+            self._failed(str(problem))
 
     def _failed(self, sentence: str) -> None:
+        self._frames.clear()
         self._set_running(False)
         self._say(sentence or _("Cancelled; nothing was added"))
 

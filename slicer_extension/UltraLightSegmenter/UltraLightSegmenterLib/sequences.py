@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import slicer
@@ -25,12 +25,23 @@ class Frame:
     number: int
     count: int
 
+    def at(self, number: int) -> Frame:
+        """Another frame of the same sequence."""
+        return replace(self, number=number)
+
+    @property
+    def node(self) -> Any:
+        """The node that the sequence holds for this frame."""
+        return self.sequence.GetDataNodeAtValue(self.browser.GetMasterSequenceNode().GetNthIndexValue(self.number))
+
     def __str__(self) -> str:
         return _("frame {number} of {count}").format(number=self.number + 1, count=self.count)
 
 
 def frame_of(node: Any) -> Frame | None:
     """The frame that a node shows, None if it belongs to no sequence."""
+    if node is None:
+        return None
     for browser in slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode"):
         sequence = browser.GetSequenceNode(node)
         if sequence is not None and browser.GetSelectedItemNumber() >= 0:
