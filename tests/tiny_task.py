@@ -19,15 +19,16 @@ SIZE = 64
 CLASSES = (LabelClass(0, "background", (0, 0, 0)), LabelClass(1, "disc", (220, 60, 60)))
 
 
-def picture(seed: int, *, dark: bool = False) -> tuple[Volume, Segmentation]:
-    """A disc, brighter than its surroundings, or darker; and a square of the other kind that is none."""
+def picture(seed: int, *, faint: bool = False) -> tuple[Volume, Segmentation]:
+    """A disc, brighter than its surroundings; or a third as bright, beside a glare in the corner."""
     rng = np.random.default_rng(seed)
     radius = rng.integers(7, 13)
     j, i = rng.integers(radius, SIZE - radius, 2)
     rows, columns = np.mgrid[:SIZE, :SIZE]
     labels = ((rows - j) ** 2 + (columns - i) ** 2 < radius**2).astype(np.uint8)
-    grey = 90 + 90 * labels + rng.normal(0, 12, labels.shape)
-    grey = 255 - grey if dark else grey
+    grey = 90 + (30 if faint else 90) * labels + rng.normal(0, 12, labels.shape)
+    if faint:
+        grey[:6, :6] = 250
     image = Volume(np.clip(grey, 0, 255).astype(np.uint8), has_spacing=False)
     return image, Segmentation(labels, image.affine, CLASSES, has_spacing=False)
 
@@ -43,7 +44,7 @@ def write_dataset(folder: Path, count: int) -> Path:
     return folder
 
 
-QUICK = Wishes(name="discs", variant="T", steps=90, batch_size=4, learning_rate=1e-2, threads=1, modality="photo")
+QUICK = Wishes(name="discs", variant="T", steps=90, batch_size=4, learning_rate=3e-2, threads=1, modality="photo")
 
 
 @cache
@@ -57,14 +58,14 @@ def corrected(
     store: Store,
     seeds: range,
     *,
-    dark: bool = True,
+    faint: bool = True,
     train_only: bool = True,
     wrong: bool = False,
 ) -> list[Revision]:
     """Save pictures with what their labels should have been; `wrong` ones say that there is nothing."""
     found = []
     for seed in seeds:
-        image, labels = picture(seed, dark=dark)
+        image, labels = picture(seed, faint=faint)
         if wrong:
             labels = Segmentation(1 - labels.labels, labels.affine, CLASSES, has_spacing=False)
         sha256 = image_hash(image.array, image.affine, channels=1, has_spacing=False)

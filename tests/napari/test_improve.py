@@ -13,8 +13,9 @@ from qtpy.QtWidgets import QFileDialog
 from napari_ultralight.improve import improve
 from napari_ultralight.improve.curve import Curve
 from napari_ultralight.improve.version_list import score_of
-from tests.napari.conftest import add_labels, answer, blobs, choose_model, click_segment, grey, labels_in, messages
+from tests.napari.conftest import add_labels, answer, blobs, choose_model, click_segment, grey, labels_in, messages, until
 from tests.small_models import small_model
+from ultralightunet.child import run_child
 from ultralightunet.corrections import Revision, Store, default_store
 from ultralightunet.events import Epoch
 from ultralightunet.models import load_model, set_current, versions
@@ -34,7 +35,7 @@ def save_to_learn_from(dock: Any, qtbot: Any, model: str) -> Revision:
     """Click Save correction; the first of a store is never held out."""
     dock.save.expand()
     dock.save.save.native.click()
-    qtbot.waitUntil(lambda: not dock.save.is_running, timeout=30_000)
+    until(qtbot, lambda: not dock.save.is_running)
     (revision,) = Store(default_store(model)).cases()
     assert revision.role == "train"
     return revision
@@ -42,7 +43,9 @@ def save_to_learn_from(dock: Any, qtbot: Any, model: str) -> Revision:
 
 @pytest.mark.slow
 @needs_torch
-def test_segment_paint_save_retrain_and_segment_with_what_was_learned(open_dock: Any, qtbot: Any, models: Path) -> None:
+def test_segment_paint_save_retrain_and_segment_with_what_was_learned(
+    open_dock: Any, qtbot: Any, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # With voxels of 8 mm the sample scans, on which the versions are compared, are small as well.
     small_model(models / "coarse" / "1.0.0", seed=3, name="coarse", spacing=(8.0, 8.0, 8.0))
     viewer, dock = open_dock(show=True)
@@ -61,10 +64,10 @@ def test_segment_paint_save_retrain_and_segment_with_what_was_learned(open_dock:
     assert np.array_equal(revision.prediction().labels, before)
     asked = answer("Use it")
     dock.improve.expand()
-    dock.improve.minutes.value = 0.1
+    monkeypatch.setattr(improve, "run_child", lambda arguments: run_child([*arguments, "--steps", "20"]))
     dock.improve.retrain.native.click()
     assert dock.improve.cancel.enabled
-    qtbot.waitUntil(lambda: not dock.improve.is_running, timeout=240_000)
+    until(qtbot, lambda: not dock.improve.is_running)
     assert dock.improve.curve.losses, dock.improve.status
     new = load_model("coarse")
     if asked:
@@ -87,9 +90,10 @@ def test_cancel_ends_the_training_and_changes_nothing(open_dock: Any, qtbot: Any
     save_one(viewer, dock, qtbot)
     dock.improve.expand()
     dock.improve.retrain.native.click()
-    qtbot.wait(300)
+    # Its process is at work.
+    until(qtbot, lambda: "Preparing" in dock.improve.status)
     dock.improve.cancel.native.click()
-    qtbot.waitUntil(lambda: not dock.improve.is_running, timeout=30_000)
+    until(qtbot, lambda: not dock.improve.is_running)
     assert "Cancelled" in dock.improve.status
     assert dock.improve.retrain.enabled
     assert len(versions("small")) == 1
@@ -135,10 +139,10 @@ def test_without_torch_or_corrections_the_next_step_is_said(open_dock: Any, monk
 def test_the_corrections_are_counted_by_what_they_are_for(open_dock: Any, qtbot: Any) -> None:
     viewer, dock = open_dock()
     dock.improve.expand()
-    qtbot.waitUntil(lambda: "No corrections for small" in dock.improve._count.text(), timeout=10_000)
+    until(qtbot, lambda: "No corrections for small" in dock.improve._count.text())
     save_one(viewer, dock, qtbot)
     dock.improve.expand()
-    qtbot.waitUntil(lambda: "1 corrected image for small: 1 to learn from, none yet held out" in dock.improve._count.text(), timeout=10_000)
+    until(qtbot, lambda: "1 corrected image for small: 1 to learn from, none yet held out" in dock.improve._count.text())
 
 
 def test_any_version_is_one_click_away(open_dock: Any, models: Path) -> None:

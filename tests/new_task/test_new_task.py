@@ -35,14 +35,14 @@ def test_pytorchs_launcher_trains_one_model_in_two_processes(tmp_path: Path) -> 
     data, folder = write_dataset(tmp_path / "data", 16), tmp_path / "discs"
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "ultralightunet"]
     wishes = (
-        f"--variant T --steps {QUICK.steps} --batch-size 4 --learning-rate 0.01 --threads 1 --modality photo --classes disc --device cpu"
+        f"--variant T --steps {QUICK.steps} --batch-size 4 --learning-rate 0.03 --threads 1 --modality photo --classes disc --device cpu"
     )
     done = subprocess.run(
         [*launcher, "train", str(data), "-o", str(folder), *wishes.split(), "--json"],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -28,6 +28,7 @@ def add_to(commands: Any) -> None:
     command.add_argument("store", type=Path, metavar="STORE")
     command.add_argument("--model", required=True, metavar="NAME[@VERSION]|DIR", help="to start from")
     command.add_argument("--minutes", type=float, default=2.5, metavar="M", help="of training (default: 2.5)")
+    command.add_argument("--steps", type=int, default=0, metavar="N", help="of training, in place of minutes")
     command.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all)")
     command.add_argument("--seed", type=int, default=0, metavar="S", help="of everything random (default: 0)")
     command.add_argument("--accept", action="store_true", help="use the new version even if there are too few cases to decide")
@@ -64,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, interrupted)
     request = Retraining(
         minutes=options.minutes,
+        steps=options.steps,
         threads=options.threads,
         seed=options.seed,
         new_classes=tuple(options.new_class),

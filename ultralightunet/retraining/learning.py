@@ -77,13 +77,14 @@ def learning(
     teacher: Engine,
     *,
     seconds: float,
+    steps: int = 0,
     threads: int | None,
     seed: int,
     method: Method,
     validate: Validate | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Generator[Epoch, None, Weights]:
-    """Train for so many seconds; an event after each step.
+    """Train for so many seconds, or steps; an event after each step.
 
     Args:
         parent: to start from.
@@ -92,6 +93,7 @@ def learning(
         rehearsal: images whose labels the parent gives.
         teacher: runs the parent.
         seconds: of training.
+        steps: of training, in place of seconds where above 0.
         threads: of the CPU, None for all.
         seed: of everything random.
         method: see `Method`.
@@ -112,18 +114,18 @@ def learning(
     mixture = method.mixture or mixture_of(parent.architecture)
     sample = Sampler(corrected, rehearsal, parent, teacher, augmentation_for(classes, parent.modality), mixture=mixture, seed=seed)
     plan = Plan(
-        steps=100_000,
+        steps=steps or 100_000,
         batch_size=method.batch_size,
         learning_rate=method.learning_rate or rate_of(parent.architecture),
         warm_up=10,
         average=method.average,
         every=1,
-        seconds=seconds,
+        seconds=0 if steps else seconds,
     )
     pace = {"head": _NEW_HEAD} if out_channels > parent.architecture.out_channels else {}
     side_by_side = min(threads, plan.batch_size)
-    steps = fit(network, sample, loss, plan, checkpoint=None, validate=validate, clock=clock, pace=pace, side_by_side=side_by_side)
-    child = weights_of((yield from steps))
+    events = fit(network, sample, loss, plan, checkpoint=None, validate=validate, clock=clock, pace=pace, side_by_side=side_by_side)
+    child = weights_of((yield from events))
     kept = blended(start, child, method.share)
     # Half of a new class would be none.
     return {**kept, **{name: value for name, value in child.items() if name.split(".")[0] in pace}}

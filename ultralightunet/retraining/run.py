@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Events = Generator[Progress | Epoch, None, Any]
 
 _ESTIMATE_SHARE = 0.3
-"""Of the time, for cross-validation where too few cases are held out."""
+"""Of the training, for cross-validation where too few cases are held out."""
 
 _FOLDS = 2
 
@@ -40,6 +40,7 @@ class Retraining:
 
     Attributes:
         minutes: of training; what comes before and after takes a fraction of a minute more.
+        steps: of training, in place of minutes.
         threads: of the CPU, None for all.
         seed: of everything random.
         new_classes: to be added to the model's.
@@ -56,6 +57,7 @@ class Retraining:
     """
 
     minutes: float = 2.5
+    steps: int = 0
     threads: int | None = None
     seed: int = 0
     new_classes: Sequence[LabelClass] = ()
@@ -114,6 +116,8 @@ def retraining(store: Store, model: str | Path | Model, request: Retraining | No
     began = time.perf_counter()
     if request.minutes <= 0:
         raise InputError(f"expected a time above 0 minutes, found {request.minutes:g}; give it one or more")
+    if request.steps < 0:
+        raise InputError(f"expected a number of steps above 0, found {request.steps}; leave it out to train for minutes")
     if find_spec("torch") is None:
         raise InputError("expected PyTorch to train with, found none installed; pip install 'napari-ultralight[train]'")
     yield Progress("Preparing", 0, 1)
@@ -198,21 +202,20 @@ class _Work:
 
     def learn(self) -> Generator[Progress | Epoch, None, Weights]:
         """Cross-validate where that is needed, then train on every case."""
-        seconds = self.request.minutes * 60
-        train = self.selection.train
+        train, share = self.selection.train, 1.0
         if len(self.selection.holdout) < FEWEST_HELD_OUT and len(_groups(train)) > 1:
-            yield from self._cross_validate(seconds * _ESTIMATE_SHARE)
-            seconds *= 1 - _ESTIMATE_SHARE
-        return (yield from self._fit(train, self.selection.holdout, seconds))
+            yield from self._cross_validate(_ESTIMATE_SHARE)
+            share -= _ESTIMATE_SHARE
+        return (yield from self._fit(train, self.selection.holdout, share))
 
-    def _cross_validate(self, seconds: float) -> Events:
+    def _cross_validate(self, share: float) -> Events:
         groups = _groups(self.selection.train)
         folds = [groups[n::_FOLDS] for n in range(min(_FOLDS, len(groups)))]
         parent, candidate = [], []
         for fold in folds:
             left_out = [revision for group in fold for revision in group]
             rest = [revision for revision in self.selection.train if revision not in left_out]
-            weights = yield from self._fit(rest, left_out, seconds / len(folds))
+            weights = yield from self._fit(rest, left_out, share / len(folds))
             with temporary_model(self.child, weights) as model:
                 label = Labeller(model, threads=self.request.threads)
                 for revision in left_out:
@@ -222,10 +225,13 @@ class _Work:
                     candidate.append(after)
         self.estimate = Comparison(len(parent), float(np.mean(parent)), float(np.mean(candidate)))
 
-    def _fit(self, train: Sequence[Revision], others: Sequence[Revision], seconds: float) -> Generator[Epoch, None, Weights]:
+    def _fit(self, train: Sequence[Revision], others: Sequence[Revision], share: float) -> Generator[Epoch, None, Weights]:
+        """Learn from some cases for a share of what was asked for."""
         from .learning import learning
         from .watching import Watcher
 
+        request = self.request
+        seconds = request.minutes * 60 * share
         watch = Watcher(self.child, others, self.selection.classes, seconds) if others else None
         teacher = self._teacher()
         return (
@@ -236,11 +242,12 @@ class _Work:
                 self.rehearsal,
                 teacher,
                 seconds=seconds,
-                threads=self.request.threads,
-                seed=self.request.seed,
+                steps=max(1, round(request.steps * share)) if request.steps else 0,
+                threads=request.threads,
+                seed=request.seed,
                 method=self.method,
                 validate=watch,
-                clock=self.request.clock,
+                clock=request.clock,
             )
         )
 
@@ -295,7 +302,7 @@ class _Work:
                 for use, revisions in (("train", self.selection.train), ("holdout", self.selection.holdout))
                 for revision in revisions
             ],
-            "minutes": self.request.minutes,
+            **({"steps": self.request.steps} if self.request.steps else {"minutes": self.request.minutes}),
             "seed": self.request.seed,
         }
 
