@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -15,6 +16,10 @@ from tests.command import Command, Outcome
 from ultralightunet.cli import main
 
 ROOT = Path(__file__).parent.parent
+
+# Threads of OpenMP that wait for each other sleep instead of spinning: beside other work, which takes their cores away in the middle of
+# a sum, torch is several times slower otherwise. Read when torch is imported, here and in the processes that tests start.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # The same examples every time and everywhere, and no clock.
 settings.register_profile(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
 from ultralightunet.child import run_child
 from ultralightunet.errors import UltraLightError
 from ultralightunet.events import Epoch, Progress, finish
@@ -31,13 +31,6 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def wait_until(reached, seconds: float = 20.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not reached() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return bool(reached())
 
 
 def test_a_real_command_gives_its_result() -> None:
@@ -88,7 +81,7 @@ time.sleep(600)
     # Nothing more is told, and yet it goes on yielding.
     assert isinstance(next(work), Progress)
     work.close()
-    assert wait_until(lambda: not any(alive(pid) for pid in started["pids"]))
+    until(lambda: not any(alive(pid) for pid in started["pids"]))
 
 
 def test_a_process_may_tidy_up_when_it_is_closed(tmp_path: Path) -> None:

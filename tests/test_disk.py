@@ -132,7 +132,7 @@ from ultralightunet.disk import folder_beside, unfinished
 with folder_beside(Path(sys.argv[1]), "installing") as beside:
     (beside / "half").write_bytes(b"half")
     print("in the middle", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from tests.corrections.cases import labels_on, mended, save, scan
 from tests.full_disk import full_disk
+from tests.waiting import PATIENCE
 from ultralightunet import InputError, OutputError
 from ultralightunet.corrections import Store
 from ultralightunet.corrections.locking import only_writer
@@ -73,10 +74,14 @@ def test_killed_at_any_moment_no_case_is_lost_and_none_is_half_there(tmp_path: P
     done: set[tuple[str, int]] = set()
     for attempt in range(12):
         job = writer(tmp_path / "store", 100 * attempt, 100 * attempt + 100)
-        time.sleep(moments.uniform(0.0, 0.5))
+        assert job.stdout is not None
+        out = "".join(job.stdout.readline() for _ in range(moments.randrange(3)))
+        # Somewhere in the next save, or the one after that.
+        time.sleep(moments.uniform(0.0, 0.1))
         job.send_signal(signal.SIGKILL)
-        out, _ = job.communicate(timeout=60)
-        done |= told(out)
+        done |= told(out + job.stdout.read())
+        job.stdout.close()
+        job.wait()
         store = Store(tmp_path / "store")
         if not store.exists:
             continue
@@ -156,7 +161,7 @@ def test_a_ledger_line_cut_short_is_told_and_swallows_no_other(tmp_path: Path) -
 @pytest.mark.slow
 def test_two_processes_write_one_store_and_nothing_is_lost(tmp_path: Path) -> None:
     jobs = [writer(tmp_path / "store", 0, 6), writer(tmp_path / "store", 3, 9)]
-    outs = [job.communicate(timeout=120)[0] for job in jobs]
+    outs = [job.communicate(timeout=PATIENCE)[0] for job in jobs]
     assert [job.returncode for job in jobs] == [0, 0]
     store = Store(tmp_path / "store")
     assert store.check().problems == ()
@@ -175,7 +180,7 @@ def test_who_waits_too_long_for_another_writer_is_told(tmp_path: Path) -> None:
     save(Store(tmp_path, wait=0.1), 1)
 
 
-def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:
+def test_a_second_writer_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(Store(tmp_path))
     order: list[str] = []
 
@@ -183,12 +188,19 @@ def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:
         save(Store(tmp_path), 1)
         order.append("second")
 
+    waits, sleep = threading.Event(), time.sleep
+
+    def noted(seconds: float) -> None:
+        waits.set()
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", noted)
     thread = threading.Thread(target=second)
     with only_writer(tmp_path / ".lock"):
         thread.start()
-        time.sleep(0.3)
+        assert waits.wait(PATIENCE)
         order.append("first")
-    thread.join(timeout=30)
+    thread.join(PATIENCE)
     assert order == ["first", "second"]
 
 
@@ -307,10 +319,7 @@ def test_checking_shows_its_progress(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_saving_a_large_scan_takes_moments(tmp_path: Path) -> None:
-    """About a second; the bound is wide, because a machine that runs tests may be busy with other things."""
+def test_a_large_scan_is_saved_as_it_is(tmp_path: Path) -> None:
     image = scan(shape=(256, 256, 256), affine=np.eye(4))
-    began = time.perf_counter()
     found = Store(tmp_path).add(image, mended(labels_on(image)), labels_on(image))
-    assert time.perf_counter() - began < 20
     np.testing.assert_array_equal(found.image().array, image.array)

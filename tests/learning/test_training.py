@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.full_disk import full_disk
+from tests.waiting import until
 from ultralightunet import UltraLightUNet
 from ultralightunet.errors import OutputError, TrainingError
 from ultralightunet.events import Epoch, finish
@@ -67,11 +69,8 @@ def threads_of_samples() -> int:
     return sum("work" in thread.name for thread in threading.enumerate())
 
 
-def wait_until_gone(seconds: float = 10) -> None:
-    until = time.monotonic() + seconds
-    while threads_of_samples() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert threads_of_samples() == 0
+def wait_until_gone() -> None:
+    until(lambda: threads_of_samples() == 0)
 
 
 # ---- it learns
@@ -163,11 +162,19 @@ def test_a_training_that_was_stopped_gives_the_same_weights_as_one_that_was_not(
     assert_same(found, expected)
 
 
-@pytest.mark.parametrize("plan", [Plan(steps=4, every=2), Plan(steps=10**7, every=2, seconds=0.05)], ids=["steps", "seconds"])
+@pytest.mark.parametrize("plan", [Plan(steps=4, every=2), Plan(steps=10**7, every=2, seconds=8)], ids=["steps", "seconds"])
 def test_a_finished_training_is_not_repeated(tmp_path: Path, plan: Plan) -> None:
-    first = finish(fit(small_network(), square, dice_cross_entropy, plan, checkpoint=tmp_path / "c.pt"))
+    looks = itertools.count()
+
+    def training(network: nn.Module) -> Iterator[Epoch]:
+        # A second passes between two looks at the clock.
+        return fit(network, square, dice_cross_entropy, plan, checkpoint=tmp_path / "c.pt", clock=lambda: float(next(looks)))
+
     events: list[Epoch] = []
-    second = finish(fit(small_network(seed=3), square, dice_cross_entropy, plan, checkpoint=tmp_path / "c.pt"), events.append)
+    first = finish(training(small_network()), events.append)
+    assert events[-1].step == 4
+    events.clear()
+    second = finish(training(small_network(seed=3)), events.append)
     assert events == []
     assert_same(second, first)
 
@@ -255,9 +262,11 @@ def test_threads_prepare_only_a_little_ahead(tmp_path: Path) -> None:
     work = fit(
         small_network(), sample, dice_cross_entropy, Plan(steps=1000, batch_size=2, every=1), checkpoint=tmp_path / "c.pt", workers=2
     )
-    next(work)
-    time.sleep(0.3)
-    assert len(asked) <= 2 + 2 * 2 + 2
+    for step, _ in enumerate(itertools.islice(work, 20), start=1):
+        # Two batches, and a sample for each thread: so many are prepared, and no more while the training does not go on.
+        ahead = 2 * step + 2 * 2 + 2
+        until(lambda ahead=ahead: len(asked) >= ahead)
+        assert len(asked) == ahead
     work.close()
 
 

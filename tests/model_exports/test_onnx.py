@@ -29,7 +29,10 @@ def test_onnx_runtime_gives_our_logits_for_any_batch_and_any_multiple_of_32(
 ) -> None:
     image = image_for(models[name], *sides, batch=batch)
     expected = make_engine(models[name], engine="torch", device="cpu")(image)
-    session = onnxruntime.InferenceSession(onnx_files[name], providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    # Its threads spin while they wait for each other, which takes long beside other work.
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(onnx_files[name], options, providers=["CPUExecutionProvider"])
     (found,) = session.run(["logits"], {"image": image})
     np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
 

@@ -14,8 +14,12 @@ from npe2 import PluginManager, PluginManifest
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox
 
+from napari_ultralight.correct import counting
+from napari_ultralight.drafts import unsaved
+from napari_ultralight.layers import active_labels
 from napari_ultralight.layers.conversion import Picture
 from tests.small_models import small_model
+from tests.waiting import PATIENCE, Gate
 from ultralightunet.models import Intensity, load_model
 from ultralightunet.volume import Segmentation
 
@@ -30,6 +34,13 @@ def plugin(root: Path) -> PluginManager:
     if PLUGIN not in manager:
         manager.register(PluginManifest.from_file(root / "napari.yaml"))
     return manager
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done once painting rests is done sooner: no hand moves here."""
+    for module in (active_labels, counting, unsaved):
+        monkeypatch.setattr(module, "PAUSE_MS", 20)
 
 
 @pytest.fixture
@@ -62,10 +73,31 @@ def choose_model(dock: Any, name: str) -> None:
     dock.model.combo.value = next(folder for folder in dock.model.combo.choices if Path(folder).parent.name == name)
 
 
+def until(qtbot: Any, condition: Callable[[], Any]) -> None:
+    """Let the window live until something is so."""
+    qtbot.waitUntil(lambda: bool(condition()), timeout=1000 * PATIENCE)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """Holds up work on another thread, and lets it go at the test's end."""
+    gate = Gate(monkeypatch)
+    yield gate
+    gate.open()
+
+
+def assert_alive(qtbot: Any, is_running: Callable[[], bool]) -> None:
+    """The window answers what happens in it while other work is under way, rather than after it."""
+    seen: list[bool] = []
+    QTimer.singleShot(0, lambda: seen.append(is_running()))
+    until(qtbot, lambda: seen)
+    assert seen == [True]
+
+
 def click_segment(dock: Any, qtbot: Any) -> None:
     """Click Segment and wait until all is over, whatever came of it."""
     dock.run.segment.native.click()
-    qtbot.waitUntil(lambda: not dock.run.is_running, timeout=60_000)
+    until(qtbot, lambda: not dock.run.is_running)
 
 
 def messages() -> list[str]:

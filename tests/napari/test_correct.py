@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 from napari.utils.action_manager import action_manager
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAction
 
 from napari_ultralight._widget import BOX_KEY, CANCEL_KEY, SEGMENT_KEY
 from napari_ultralight.correct.correct import KEYS
 from napari_ultralight.keep.save import SAVE_KEY
-from tests.napari.conftest import add_labels, blobs, messages
+from tests.napari.conftest import add_labels, assert_alive, blobs, messages, until
+from tests.waiting import Gate
 from ultralightunet import editing
 
 
 def use(dock: Any, qtbot: Any, tool: str) -> None:
     """Click a tool and wait until it is done."""
     dock.correct.buttons[tool].native.click()
-    qtbot.waitUntil(lambda: not dock.correct.is_running, timeout=30_000)
+    until(qtbot, lambda: not dock.correct.is_running)
 
 
 @pytest.mark.parametrize("scope", ["selected", "every"])
@@ -84,7 +85,7 @@ def test_labels_that_are_deleted_meanwhile_are_left_alone(open_dock: Any, qtbot:
     before = labels.data.copy()
     dock.correct.buttons["smooth"].native.click()
     viewer.layers.remove(labels)
-    qtbot.waitUntil(lambda: not dock.correct.is_running, timeout=30_000)
+    until(qtbot, lambda: not dock.correct.is_running)
     assert np.array_equal(labels.data, before)
     assert "removed meanwhile" in dock.correct.status
     assert messages() == []
@@ -97,22 +98,21 @@ def test_what_is_painted_meanwhile_stays(open_dock: Any, qtbot: Any) -> None:
     dock.correct.buttons["erase"].native.click()
     spot = np.argwhere(labels.data == 1)[40]
     labels.data_setitem(tuple(np.array([n]) for n in spot), 2)
-    qtbot.waitUntil(lambda: not dock.correct.is_running, timeout=30_000)
+    until(qtbot, lambda: not dock.correct.is_running)
     assert labels.data[tuple(spot)] == 2
     assert not (labels.data == 1).any()
 
 
-def test_the_viewer_stays_alive_while_a_tool_works(open_dock: Any, qtbot: Any) -> None:
+def test_the_viewer_stays_alive_while_a_tool_works(open_dock: Any, qtbot: Any, gate: Gate) -> None:
     viewer, dock = open_dock(show=True)
-    add_labels(viewer, blobs((96, 160, 160)))
+    add_labels(viewer, blobs())
     dock.correct.scope.value = "every"
-    ticks: list[int] = []
-    timer = QTimer()
-    timer.timeout.connect(lambda: ticks.append(1))
-    timer.start(5)
-    use(dock, qtbot, "smooth")
-    timer.stop()
-    assert len(ticks) > 5
+    gate.before(editing, "smooth")
+    dock.correct.buttons["smooth"].native.click()
+    until(qtbot, lambda: gate.is_reached)
+    assert_alive(qtbot, lambda: dock.correct.is_running)
+    gate.open()
+    until(qtbot, lambda: not dock.correct.is_running)
     assert "voxels changed" in dock.correct.status
 
 
@@ -202,5 +202,5 @@ def test_a_tools_tooltip_says_its_key_and_the_key_does_it(open_dock: Any, qtbot:
     for name, key in KEYS.items():
         assert key.replace("Control-Shift-", "Ctrl+Shift+") in dock.correct.buttons[name].tooltip
     qtbot.keyClick(viewer.window._qt_viewer, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
-    qtbot.waitUntil(lambda: "voxels changed" in dock.correct.status, timeout=10_000)
+    until(qtbot, lambda: "voxels changed" in dock.correct.status)
     assert labels.data[0, 0, 0] == 0

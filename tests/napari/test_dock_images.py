@@ -12,7 +12,7 @@ import pytest
 from napari_ultralight.layers.grid import KEY
 from napari_ultralight.segment.scope import Scope
 from tests.io_files import random_affine, write_nii
-from tests.napari.conftest import PLUGIN, amounts, choose_model, click_segment, grey, labels_in, messages
+from tests.napari.conftest import PLUGIN, amounts, choose_model, click_segment, grey, labels_in, messages, until
 from ultralightunet import segment
 from ultralightunet.models import load_model
 
@@ -58,7 +58,7 @@ def test_flat_grey_and_colour_pictures_are_segmented(open_dock: Any, qtbot: Any)
     click_segment(dock, qtbot)
     assert [layer.data.shape for layer in labels_in(viewer)] == [(50, 60), (50, 60)]
     assert messages() == []
-    qtbot.waitUntil(lambda: "…" not in amounts(dock).values(), timeout=5_000)
+    until(qtbot, lambda: "…" not in amounts(dock).values())
     assert dock.table._table.horizontalHeaderItem(2).text() == "Pixels"
 
 

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from napari_ultralight.keep.checked import Extent
 from napari_ultralight.segment.scope import Scope
-from tests.napari.conftest import add_labels, blobs, choose_model, click_segment, grey, labels_in, messages
+from tests.napari.conftest import add_labels, blobs, choose_model, click_segment, grey, labels_in, messages, until
 from tests.small_models import small_model
 from ultralightunet.models import load_model
 
@@ -79,7 +80,7 @@ def test_an_unexpected_failure_is_shown_and_the_dock_goes_on(open_dock: Any, qtb
     picture, request = dock._request()
     failing = replace(picture, data=da.from_array(grey(), chunks=(24, 40, 36)).map_blocks(broken, dtype=np.float32))
     dock.run.start(failing, request)
-    qtbot.waitUntil(lambda: not dock.run.is_running, timeout=10_000)
+    until(qtbot, lambda: not dock.run.is_running)
     assert "the disk went away" in messages()[-1]
     assert notification_manager.records[-1].exception is not None
     click_segment(dock, qtbot)
@@ -111,18 +112,18 @@ def test_keys_on_the_viewer_do_what_their_tooltips_say(open_dock: Any, qtbot: An
     canvas = viewer.window._qt_viewer
     qtbot.keyClick(canvas, Qt.Key.Key_G, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
     assert dock.run.is_running
-    qtbot.waitUntil(lambda: not dock.run.is_running, timeout=60_000)
+    until(qtbot, lambda: not dock.run.is_running)
     assert len(labels_in(viewer)) == 1
     assert "Ctrl+Shift+G" in dock.run.segment.tooltip
 
 
-def test_nothing_in_the_dock_is_clipped_at_its_minimum_width(open_dock: Any, qtbot: Any) -> None:
+def test_nothing_in_the_dock_is_clipped_at_its_minimum_width(open_dock: Any) -> None:
     viewer, dock = open_dock(show=True)
     choose_model(dock, "flat")
     viewer.add_image(grey())
     dock.options.expand()
     dock.scope.combo.value = Scope.BOX
-    qtbot.wait(50)
+    QApplication.processEvents()
     bar = dock.verticalScrollBar().sizeHint().width()
     assert dock.widget().minimumSizeHint().width() + bar <= dock.minimumWidth()
     add_labels(viewer, blobs())
@@ -131,7 +132,7 @@ def test_nothing_in_the_dock_is_clipped_at_its_minimum_width(open_dock: Any, qtb
     for fold in (dock.correct, dock.save, dock.improve):
         fold.expand()
         dock.improve.versions.select(0)
-        qtbot.wait(100)
+        QApplication.processEvents()
         assert dock.widget().minimumSizeHint().width() + bar <= dock.minimumWidth()
 
 
@@ -157,10 +158,10 @@ def test_one_core_is_left_to_the_viewer_where_that_is_ticked(open_dock: Any, qtb
     assert messages() == []
 
 
-def test_the_research_notice_is_visible(open_dock: Any, qtbot: Any) -> None:
+def test_the_research_notice_is_visible(open_dock: Any) -> None:
     from qtpy.QtWidgets import QLabel
 
     _, dock = open_dock(show=True)
-    qtbot.wait(50)
+    QApplication.processEvents()
     (notice,) = [label for label in dock.findChildren(QLabel) if label.text().startswith("Research use only")]
     assert notice.isVisible()

@@ -15,7 +15,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_ultralight.prompt.canvas import PREVIEW, Tool
-from tests.napari.conftest import labels_in
+from tests.napari.conftest import labels_in, until
 from tests.prompting.scenes import ball, blob
 from ultralightunet.metrics import dice
 
@@ -24,7 +24,7 @@ Opened = Callable[..., tuple[Any, Any]]
 
 def ready(dock: Any, qtbot: Any) -> None:
     """Wait until nothing is being answered."""
-    qtbot.waitUntil(lambda: not dock.point.pointing.is_busy, timeout=60_000)
+    until(qtbot, lambda: not dock.point.pointing.is_busy)
 
 
 def begin(dock: Any, qtbot: Any, tool: Tool = Tool.ADD) -> None:
@@ -87,7 +87,7 @@ def test_a_click_shows_the_object_and_enter_puts_it_into_new_labels(picture: tup
     assert dice(preview.data == 1, target) > 0.85
     assert preview.data[50, 90] == 1
     QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: not dock.point.pointing.has_object, timeout=60_000)
+    until(qtbot, lambda: not dock.point.pointing.has_object)
     labels = next(layer for layer in labels_in(viewer) if layer.name == "blob - objects")
     assert dice(labels.data == 1, target) > 0.85
     viewer.layers.selection.active = labels

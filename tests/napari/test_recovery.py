@@ -6,17 +6,29 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QTimer
 from qtpy.QtGui import QCloseEvent
 
+from napari_ultralight.drafts.drafts import DraftFolder
 from tests.io_files import write_nii
-from tests.napari.conftest import PLUGIN, add_labels, answer, blobs, choose_model, click_segment, grey, labels_in, messages
+from tests.napari.conftest import (
+    PLUGIN,
+    add_labels,
+    answer,
+    assert_alive,
+    blobs,
+    choose_model,
+    click_segment,
+    grey,
+    labels_in,
+    messages,
+    until,
+)
+from tests.waiting import Gate
 
 PAINTER = """
 import sys
@@ -60,9 +72,7 @@ def test_labels_survive_a_killed_napari(open_dock: Any, qtbot: Any, ultralight_h
     try:
         assert process.stdout is not None
         assert process.stdout.readline().strip() == "painted"
-        deadline = time.monotonic() + 60
-        while not drafts(ultralight_home) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(qtbot, lambda: drafts(ultralight_home))
         viewer, dock = open_dock()
         # While that napari lives, what it keeps is its own.
         assert dock.recovery.offers == []
@@ -83,7 +93,7 @@ def test_labels_survive_a_killed_napari(open_dock: Any, qtbot: Any, ultralight_h
     assert [name for _, name, _ in dock.table.rows()] == ["part 1", "part 2"]
     assert dock.save._correction().prediction() is not None
     assert dock.recovery.offers == []
-    qtbot.waitUntil(lambda: dock.unsaved.layers == [labels], timeout=20_000)
+    until(qtbot, lambda: dock.unsaved.layers == [labels])
     assert len(drafts(ultralight_home)) == 1
     assert messages() == []
 
@@ -162,14 +172,14 @@ def test_closing_the_dock_tells_of_unsaved_labels_and_can_open_it_again(open_doc
     labels.paint((12, 20, 18), 2)
     asked = answer("Open it again")
     viewer.window.remove_dock_widget(dock)
-    qtbot.waitUntil(lambda: bool(asked), timeout=10_000)
+    docks = viewer.window._wrapped_dock_widgets
+    until(qtbot, lambda: asked and docks)
     assert "not saved" in asked[0]
-    qtbot.wait(100)
-    again = viewer.window._wrapped_dock_widgets["UltraLight (napari-ultralight)"].inner_widget()
+    again = docks["UltraLight (napari-ultralight)"].inner_widget()
     assert again is not dock
     # The layer is still there, so it need not be brought back.
     assert again.recovery.offers == []
-    qtbot.waitUntil(lambda: again.unsaved.layers == [labels], timeout=20_000)
+    until(qtbot, lambda: again.unsaved.layers == [labels])
     assert len(drafts(ultralight_home)) == 1
 
 
@@ -178,10 +188,10 @@ def test_a_full_disk_is_told_and_painting_goes_on(open_dock: Any, qtbot: Any, ul
     (ultralight_home / "autosave").write_text("a file where a folder should be")
     labels = add_labels(viewer, blobs())
     labels.paint((12, 20, 18), 2)
-    qtbot.waitUntil(lambda: "nor kept on disk" in dock.save.title, timeout=20_000)
+    until(qtbot, lambda: "nor kept on disk" in dock.save.title)
     (ultralight_home / "autosave").unlink()
     labels.paint((12, 10, 18), 2)
-    qtbot.waitUntil(lambda: dock.save.title.endswith("not saved"), timeout=20_000)
+    until(qtbot, lambda: dock.save.title.endswith("not saved"))
     assert len(drafts(ultralight_home)) == 1
 
 
@@ -193,17 +203,15 @@ def test_a_damaged_draft_does_not_keep_the_dock_from_opening(open_dock: Any, ult
     assert len(drafts(ultralight_home)) == 1
 
 
-def test_keeping_labels_does_not_hold_up_the_viewer(open_dock: Any, qtbot: Any) -> None:
+def test_keeping_labels_does_not_hold_up_the_viewer(open_dock: Any, qtbot: Any, gate: Gate) -> None:
     viewer, dock = open_dock(show=True)
-    labels = add_labels(viewer, blobs((96, 192, 192)))
+    labels = add_labels(viewer, blobs())
     labels.data_setitem(np.nonzero(labels.data == 2), 1)
-    ticks: list[int] = []
-    timer = QTimer()
-    timer.timeout.connect(lambda: ticks.append(1))
-    timer.start(5)
-    qtbot.waitUntil(lambda: dock.unsaved.layers == [labels], timeout=30_000)
-    timer.stop()
-    assert len(ticks) > 20
+    gate.before(DraftFolder, "write")
+    until(qtbot, lambda: gate.is_reached)
+    assert_alive(qtbot, lambda: not dock.unsaved.is_settled)
+    gate.open()
+    until(qtbot, lambda: dock.unsaved.layers == [labels])
 
 
 def test_segmenting_goes_on_after_labels_were_brought_back(open_dock: Any, qtbot: Any) -> None:

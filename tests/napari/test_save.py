@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 
 from napari_ultralight.keep.checked import Extent
 from tests.io_files import random_affine, write_nii
-from tests.napari.conftest import PLUGIN, add_labels, answer, blobs, click_segment, grey, labels_in, messages
+from tests.napari.conftest import PLUGIN, add_labels, answer, assert_alive, blobs, click_segment, grey, labels_in, messages, until
+from tests.waiting import Gate
 from ultralightunet.corrections import Store, default_store
 from ultralightunet.io import read_image
 from ultralightunet.models import LabelClass
@@ -21,7 +22,7 @@ def save(dock: Any, qtbot: Any) -> None:
     """Open the part of the dock, click Save and wait until all is over."""
     dock.save.expand()
     dock.save.save.native.click()
-    qtbot.waitUntil(lambda: not dock.save.is_running, timeout=60_000)
+    until(qtbot, lambda: not dock.save.is_running)
 
 
 def touch(labels: Any, at: tuple[int, ...]) -> None:
@@ -58,18 +59,18 @@ def test_what_changed_is_shown_before_it_is_saved(open_dock: Any, qtbot: Any) ->
     array = blobs()
     labels = add_labels(viewer, array, scale=(10, 1, 1), units="mm")
     dock.save.expand()
-    qtbot.waitUntil(lambda: "0</b> voxels changed" in dock.save.summary.text, timeout=10_000)
+    until(qtbot, lambda: "0</b> voxels changed" in dock.save.summary.text)
     where = np.nonzero(array == 2)
     labels.data_setitem(where, 1)
     count = len(where[0])
-    qtbot.waitUntil(lambda: f"{count:,}</b> voxels changed" in dock.save.summary.text, timeout=10_000)
+    until(qtbot, lambda: f"{count:,}</b> voxels changed" in dock.save.summary.text)
     ones, twos = np.count_nonzero(array == 1), np.count_nonzero(array == 2)
     first, second = dock.save.summary.rows()
     assert first == ("part 1", f"{ones / 100:,.2f}", f"{(ones + twos) / 100:,.2f}", f"{2 * ones / (2 * ones + twos):.3f}")
     assert second == ("part 2", f"{twos / 100:,.2f}", "0.00", "0.000")
     dock.save.checked.combo.value = Extent.RANGE
     dock.save.checked.first.value = dock.save.checked.last.value = 3
-    qtbot.waitUntil(lambda: "of 1,440 checked" in dock.save.summary.text, timeout=10_000)
+    until(qtbot, lambda: "of 1,440 checked" in dock.save.summary.text)
     assert not Store(default_store("small")).exists
 
 
@@ -82,7 +83,7 @@ def test_the_shortcut_shows_what_changed_and_then_saves(open_dock: Any, qtbot: A
     assert dock.save.is_open
     assert not dock.save.is_running
     qtbot.keyClick(viewer.window._qt_viewer, Qt.Key.Key_K, modifiers)
-    qtbot.waitUntil(lambda: dock.save.status.startswith("Saved"), timeout=20_000)
+    until(qtbot, lambda: dock.save.status.startswith("Saved"))
     assert "Ctrl+Shift+K" in dock.save.save.tooltip
 
 
@@ -142,7 +143,7 @@ def test_labels_that_changed_nothing_or_are_empty_are_saved_only_if_a_person_say
     assert not Store(default_store("small")).exists
     asked = answer("Save")
     save(dock, qtbot)
-    qtbot.waitUntil(lambda: dock.save.status.startswith("Saved"), timeout=20_000)
+    until(qtbot, lambda: dock.save.status.startswith("Saved"))
     labels.data_setitem(np.nonzero(labels.data), 0)
     asked = answer("Cancel")
     save(dock, qtbot)
@@ -150,39 +151,39 @@ def test_labels_that_changed_nothing_or_are_empty_are_saved_only_if_a_person_say
     assert len(Store(default_store("small")).revisions()) == 1
 
 
-def test_saving_a_large_scan_does_not_hold_up_the_viewer(open_dock: Any, qtbot: Any) -> None:
+def test_saving_does_not_hold_up_the_viewer(open_dock: Any, qtbot: Any, gate: Gate) -> None:
     viewer, dock = open_dock(show=True)
-    labels = add_labels(viewer, blobs((96, 192, 192)))
-    labels.paint((48, 90, 90), 2)
+    labels = add_labels(viewer, blobs())
+    labels.paint((12, 20, 18), 2)
     dock.save.expand()
-    ticks: list[int] = []
-    timer = QTimer()
-    timer.timeout.connect(lambda: ticks.append(1))
+    gate.before(Store, "add")
     dock.save.save.native.click()
-    timer.start(5)
-    labels.paint((10, 5, 5), 1)
-    qtbot.waitUntil(lambda: not dock.save.is_running, timeout=60_000)
-    timer.stop()
-    assert len(ticks) > 5
+    labels.paint((3, 5, 5), 1)
+    until(qtbot, lambda: gate.is_reached)
+    assert_alive(qtbot, lambda: dock.save.is_running)
+    labels.paint((3, 30, 5), 1)
+    gate.open()
+    until(qtbot, lambda: not dock.save.is_running)
     (revision,) = Store(default_store("small")).cases()
     # What was painted meanwhile is not in it, and stays unsaved.
-    assert revision.labels().labels[10, 5, 5] == 0
+    assert revision.labels().labels[3, 5, 5] == 0
+    assert revision.labels().labels[3, 30, 5] == 0
     assert dock.unsaved.layers == [labels]
 
 
 def test_the_mark_tells_of_unsaved_labels_until_they_are_saved_or_undone(open_dock: Any, qtbot: Any) -> None:
     viewer, dock = open_dock()
     labels = add_labels(viewer, blobs())
-    qtbot.waitUntil(lambda: dock.unsaved.is_settled, timeout=20_000)
+    until(qtbot, lambda: dock.unsaved.is_settled)
     assert "not saved" not in dock.save.title
     labels.paint((12, 20, 18), 2)
-    qtbot.waitUntil(lambda: "not saved" in dock.save.title, timeout=20_000)
+    until(qtbot, lambda: "not saved" in dock.save.title)
     labels.undo()
-    qtbot.waitUntil(lambda: "not saved" not in dock.save.title, timeout=20_000)
+    until(qtbot, lambda: "not saved" not in dock.save.title)
     labels.redo()
-    qtbot.waitUntil(lambda: "not saved" in dock.save.title, timeout=20_000)
+    until(qtbot, lambda: "not saved" in dock.save.title)
     save(dock, qtbot)
-    qtbot.waitUntil(lambda: "not saved" not in dock.save.title, timeout=20_000)
+    until(qtbot, lambda: "not saved" not in dock.save.title)
     assert list(dock.unsaved.folder.folder.glob("*.draft")) == []
 
 
@@ -190,9 +191,9 @@ def test_labels_written_to_a_file_are_saved_as_well(open_dock: Any, qtbot: Any, 
     viewer, dock = open_dock()
     labels = add_labels(viewer, blobs())
     labels.paint((12, 20, 18), 2)
-    qtbot.waitUntil(lambda: "not saved" in dock.save.title, timeout=20_000)
+    until(qtbot, lambda: "not saved" in dock.save.title)
     labels.save(str(tmp_path / "labels.nii.gz"), plugin=PLUGIN)
-    qtbot.waitUntil(lambda: "not saved" not in dock.save.title, timeout=20_000)
+    until(qtbot, lambda: "not saved" not in dock.save.title)
 
 
 def test_a_new_class_is_painted_and_saved_with_its_name_and_colour(open_dock: Any, qtbot: Any) -> None:
@@ -253,7 +254,7 @@ def test_export_writes_the_format_into_a_folder_of_its_own(open_dock: Any, qtbot
     dock.save.export.format.value = form
     for folder in (f"small-{form}", f"small-{form}-2"):
         dock.save.export.export_to(tmp_path)
-        qtbot.waitUntil(lambda: not dock.save.export.is_running, timeout=20_000)
+        until(qtbot, lambda: not dock.save.export.is_running)
         assert list((tmp_path / folder).rglob(file)), dock.save.export.status
         assert str(tmp_path / folder) in dock.save.export.status
 
@@ -270,6 +271,6 @@ def test_dicom_segmentations_want_their_series(open_dock: Any, qtbot: Any, tmp_p
     (tmp_path / "series").mkdir()
     dock.save.export.use_source(tmp_path / "series")
     dock.save.export.export_to(tmp_path / "out")
-    qtbot.waitUntil(lambda: not dock.save.export.is_running, timeout=20_000)
+    until(qtbot, lambda: not dock.save.export.is_running)
     assert "DICOM series of every case" in dock.save.export.status
     assert not (tmp_path / "out").exists()

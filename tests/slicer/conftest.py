@@ -15,6 +15,7 @@ import slicer
 from tests.slicer.doubles import install
 from tests.slicer.qt_doubles import Settings
 from tests.small_models import small_model
+from tests.waiting import PATIENCE
 from ultralightunet.models import Model, install_model
 
 install()
@@ -22,9 +23,6 @@ install()
 from UltraLightSegmenterLib.core import core_environment  # noqa: E402
 from UltraLightSegmenterLib.logic import UltraLightSegmenterLogic  # noqa: E402
 from UltraLightSegmenterLib.process import Listener, Worker  # noqa: E402
-
-PATIENCE = 60.0
-"""Seconds that a test waits for the process; it needs few."""
 
 
 @pytest.fixture(autouse=True)
