@@ -116,9 +116,10 @@ def test_what_it_came_from_is_in_its_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("norm", ["batch", "instance"])
 def test_one_corrected_slice_of_one_volume_is_enough(tmp_path: Path, norm: str) -> None:
-    model = small_model(tmp_path / "model", norm=norm)
+    # With voxels of 8 mm the sample scans, on which the versions are compared, are small as well.
+    model = small_model(tmp_path / "model", norm=norm, spacing=(8.0, 8.0, 8.0))
     rng = np.random.default_rng(0)
-    image = Volume(rng.integers(0, 200, (20, 24, 28)).astype(np.int16), np.eye(4))
+    image = Volume(rng.integers(0, 200, (20, 24, 28)).astype(np.int16), np.diag([8.0, 8.0, 8.0, 1.0]))
     labels = Segmentation(rng.integers(0, 3, image.shape).astype(np.uint8), image.affine, model.classes)
     store = Store(tmp_path / "store")
     store.add(image, labels, None, checked={0: [7]}, seen_in_training=_hash_of(image))
