@@ -134,6 +134,7 @@ def exported(options: Any) -> Model:
             "known_failures": [
                 "A single click cannot tell a part from the whole: a box, or a second click, says which is meant.",
                 "Thin vessels are found in pieces.",
+                "Through the slices, an object with a faint end is followed past it; a click, or a box of the slices, says where it ends.",
                 "CT and photographs of skin were never seen; hearts and real heads neither, and are measured above.",
             ],
             "references": [

@@ -26,7 +26,7 @@ _BEYOND = 0.02
 """Of a square's edges, that an object may cover which is seen whole."""
 _ZOOM = 1.6
 """From one square to the next smaller one."""
-_LARGER = 0.1
+_LARGER = 0.05
 """How much sureness a larger square is worth, for each e-fold: a part of an object can have as sharp an outline as the whole."""
 _MARGIN = 1.8
 """Side of the square around an object, in its own extent."""
