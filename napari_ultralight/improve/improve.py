@@ -232,12 +232,12 @@ class Improve(Fold):
 def _counting(folder: Path, model: str) -> Generator[Progress, None, str]:
     """What there is to learn from, for a person."""
     yield Progress("Counting", 0, 1)
-    cases = Store(folder).cases()
-    held_out = sum(revision.role == "holdout" for revision in cases)
-    if not cases:
+    count = Store(folder).count()
+    held_out = count["holdout"]
+    if not count.total():
         return f"No corrections for {model} yet: correct labels, and save them."
-    some = f"{len(cases)} corrected image{'' if len(cases) == 1 else 's'} for {model}"
-    return f"{some}: {len(cases) - held_out} to learn from, {held_out or 'none yet'} held out to test the new version."
+    some = f"{count.total()} corrected image{'' if count.total() == 1 else 's'} for {model}"
+    return f"{some}: {count['train']} to learn from, {held_out or 'none yet'} held out to test the new version."
 
 
 def _in_words(seconds: float) -> str:

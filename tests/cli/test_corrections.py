@@ -222,7 +222,7 @@ def test_what_the_model_was_trained_on_is_never_held_out(
     tmp_path: Path, ultralight: Command, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Without the model's word every case but a store's first would be held out here.
-    monkeypatch.setattr("ultralightunet.corrections.store.drawn_role", lambda *_: "holdout")
+    monkeypatch.setattr("ultralightunet.corrections.saving.drawn_role", lambda *_: "holdout")
     scan = read_image(files["image"])
     first = write_nii(tmp_path / "first.nii.gz", -scan.array, nib.load(files["image"]).affine)
     for name in ("other", "store"):
@@ -237,3 +237,20 @@ def test_what_the_model_was_trained_on_is_never_held_out(
     ultralight("corrections", "add", tmp_path / "store", *told(files), "--model", model.folder)
     (seen,) = (case for case in Store(tmp_path / "store").cases() if case.case == unseen.case)
     assert seen.role == "train"
+
+
+def test_a_check_repairs_when_asked_to(tmp_path: Path, ultralight: Command, files: dict[str, Path]) -> None:
+    store = tmp_path / "store"
+    ultralight("corrections", "add", store, *told(files))
+    (store / ".0123456789ab.partial").write_bytes(b"half")
+    (store / ".dataset.json.01234567.partial").write_bytes(b"half")
+    (store / "dataset.json").unlink()
+    before = sorted(path.name for path in store.iterdir())
+    looked = ultralight("corrections", "check", store)
+    assert (looked.code, sorted(path.name for path in store.iterdir())) == (0, before), "nothing is changed unless that is asked for"
+    done = ultralight("corrections", "check", store, "--repair")
+    assert done.code == 0
+    assert done.out.endswith("1 case(s), 1 correction(s); repaired, 2 unfinished file(s) removed\n")
+    assert Store(store).check().problems == ()
+    again = ultralight("corrections", "check", store, "--repair", "--json").events[-1]
+    assert (again["problems"], again["removed"]) == (0, 0)

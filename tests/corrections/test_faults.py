@@ -114,8 +114,8 @@ def test_a_save_that_dies_between_two_steps_is_made_up_for_by_the_next(tmp_path:
     def killed(*_: object, **__: object) -> None:
         raise Killed
 
-    module = "ultralightunet.corrections.store"
-    target = {"cases": "os.replace", "ledger": f"{module}.append", "dataset": f"{module}.derive"}[step]
+    module = "ultralightunet.corrections.saving"
+    target = {"cases": "os.replace", "ledger": f"{module}.append", "dataset": f"{module}.derive_one"}[step]
     with monkeypatch.context() as patch:
         patch.setattr(target, killed)
         with pytest.raises(Killed):

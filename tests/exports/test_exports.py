@@ -80,6 +80,27 @@ def test_nnunet_gets_its_folders(tmp_path: Path, store: Store) -> None:
         np.testing.assert_array_equal(itk(out / "labelsTr" / f"{revision.case}.nii.gz"), with_ignore(revision))
 
 
+@pytest.mark.parametrize("damage", ["gone", "cut short", "a bit", "more behind", "another thing", "a link"])
+def test_labels_that_were_derived_are_exported_only_if_they_are_whole(tmp_path: Path, store: Store, damage: str) -> None:
+    partial = case(store, partial=True)
+    (derived,) = (store.folder / "derived").iterdir()
+    blob = derived.read_bytes()
+    derived.unlink()
+    if damage == "a link":
+        (tmp_path / "elsewhere.nii.gz").write_bytes(blob)
+        derived.symlink_to(tmp_path / "elsewhere.nii.gz")
+        with pytest.raises(InputError, match="leads out of it"):
+            export(store, tmp_path / "out", format="nnunet")
+        return
+    flipped = blob[:60] + bytes([blob[60] ^ 4]) + blob[61:]
+    others = {"cut short": blob[:-9], "a bit": flipped, "more behind": blob + b"\0", "another thing": b"labels"}
+    if damage != "gone":
+        derived.write_bytes(others[damage])
+    export(store, tmp_path / "out", format="nnunet")
+    found = np.asarray(nib.load(tmp_path / "out" / "labelsTr" / f"{partial.case}.nii.gz").dataobj).T
+    np.testing.assert_array_equal(found, with_ignore(partial))
+
+
 def test_nnunet_is_told_who_is_held_out(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     while {revision.role for revision in store.cases()} != {"train", "holdout"}:

@@ -60,8 +60,13 @@ def add_to(commands: Any) -> None:
     show.add_argument("store", type=Path, metavar="STORE")
     show.add_argument("--all", action="store_true", help="every revision, not only the latest of each case")
     show.set_defaults(run=run_list)
-    check = actions.add_parser("check", help="read every file of a store and compare it with its hash; nothing is changed")
+    check = actions.add_parser("check", help="read every file of a store and compare it with its hash")
     check.add_argument("store", type=Path, metavar="STORE")
+    check.add_argument(
+        "--repair",
+        action="store_true",
+        help="then remove what interrupted saves left, and bring what is derived up to date; no correction is changed",
+    )
     check.set_defaults(run=run_check)
     for action in (add, show, check):
         action.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -126,15 +131,18 @@ def run_check(options: argparse.Namespace) -> int:
         report = finish(store.checking(), show)
     finally:
         show.close()
+    removed = store.repair() if options.repair else []
     for problem in report.problems:
         if options.json:
             write_json(event="problem", loss=problem.is_loss, **asdict(problem))
         elif not problem.is_loss:
             sys.stdout.write(f"{problem.text}\n")
     if options.json:
-        write_json(event="report", cases=report.cases, revisions=report.revisions, problems=len(report.problems), whole=report.whole)
+        counts = {"cases": report.cases, "revisions": report.revisions, "problems": len(report.problems), "whole": report.whole}
+        write_json(event="report", **counts, **({"removed": len(removed)} if options.repair else {}))
     else:
-        sys.stdout.write(f"{report.cases} case(s), {report.revisions} correction(s)\n")
+        repaired = f"; repaired, {len(removed)} unfinished file(s) removed" if options.repair else ""
+        sys.stdout.write(f"{report.cases} case(s), {report.revisions} correction(s){repaired}\n")
     losses = [problem.text for problem in report.problems if problem.is_loss]
     for text in losses:
         sys.stderr.write(f"ultralight: {text}\n")

@@ -67,7 +67,8 @@ def run(options: argparse.Namespace) -> int:
     if options.keep_patient:
         sys.stderr.write(f"ultralight: the segmentations in {folder} name the patient, as was asked for; keep them where the images are\n")
     if options.json:
-        write_json(event="result", folder=str(folder), format=options.format, cases=len(store.cases(options.role)))
+        count = store.count()
+        write_json(event="result", folder=str(folder), format=options.format, cases=count[options.role] if options.role else count.total())
     else:
         sys.stdout.write(f"{options.store} -> {folder}\n")
     return 0

@@ -1,4 +1,4 @@
-"""Whether a store is whole: every file against the hashes that were noted when it was saved. Nothing is changed or deleted."""
+"""Whether a store is whole: every file against the hashes that were noted when it was saved. Nothing is changed here."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..disk import unfinished_in
 from ..errors import InputError
 from ..events import Progress
 from .classes import merged_all
-from .dataset import DATASET, dataset_facts, is_current
+from .dataset import dataset_facts, is_current
 from .files import file_hash
-from .ledger import LEDGER, Ledger, read_ledger
-from .records import FACTS, Revision, read_revision
-
-CASES, WRITING = "cases", ".writing-"
+from .layout import CASES, DATASET, DERIVED, FACTS, LEDGER, LOCK, case_names, inside, own, revision_folders
+from .ledger import Ledger, read_ledger
+from .records import Revision, read_revision
 
 Kind = Literal["damaged", "lost", "leftover", "ledger", "unlisted", "dataset"]
 
@@ -78,7 +78,9 @@ def checking(store: Path) -> Generator[Progress, None, Report]:
         OSError: if the store's folder or ledger cannot be read.
     """
     ledger = read_ledger(store)
-    problems = [_leftover(path) for path in sorted(store.iterdir()) if path.name.startswith(".") and path.name != ".lock"]
+    problems = [_leftover(store, path) for path in sorted(store.iterdir()) if path.name.startswith(".") and path.name != LOCK]
+    if (store / DERIVED).is_dir():
+        problems += [_leftover(store, path) for path in unfinished_in(store / DERIVED)]
     problems += [
         Problem("ledger", LEDGER, f"expected whole lines in {LEDGER}, found line {number} cut short; nothing is lost by it")
         for number in ledger.damaged
@@ -97,7 +99,7 @@ def checking(store: Path) -> Generator[Progress, None, Report]:
         problems += _faults(store, revision, ledger, images_done)
     yield Progress("Checking", len(folders), len(folders))
     problems += _lost(ledger, folders, store)
-    cases = sorted(path for path in (store / CASES).glob("*") if path.is_dir())
+    cases = [store / CASES / name for name in case_names(store)]
     present = {folder.parent for folder in folders}
     problems += [
         Problem("damaged", inside(store, case), f"expected corrections in {inside(store, case)}, found none; take them from a copy")
@@ -108,28 +110,17 @@ def checking(store: Path) -> Generator[Progress, None, Report]:
     return Report(len(cases), len(revisions), tuple(problems))
 
 
-def revision_folders(store: Path) -> Iterator[Path]:
-    """The folder of every revision, those of a case together and the oldest first."""
-    for case in sorted((store / CASES).glob("*")):
-        yield from sorted((path for path in case.glob("*") if path.is_dir() and path.name.isdecimal()), key=lambda path: int(path.name))
-
-
 def latest_of(revisions: list[Revision]) -> list[Revision]:
     """The last of each case, of revisions in the order of `revision_folders`."""
     return list({revision.case: revision for revision in revisions}.values())
 
 
-def inside(store: Path, path: Path) -> str:
-    """A path as it reads inside the store."""
-    return path.relative_to(store).as_posix()
-
-
-def _leftover(path: Path) -> Problem:
-    what = "a save" if path.name.startswith(WRITING) else "a write"
+def _leftover(store: Path, path: Path) -> Problem:
+    what = "a save" if path.name.startswith(".writing-") else "a write"
     return Problem(
         "leftover",
-        path.name,
-        f"expected no unfinished files, found {path.name} of {what} that was interrupted; it was never part of the store",
+        inside(store, path),
+        f"expected no unfinished files, found {inside(store, path)} of {what} that was interrupted; it was never part of the store",
     )
 
 
@@ -146,15 +137,13 @@ def _faults(store: Path, revision: Revision, ledger: Ledger, images_done: set[Pa
         )
     elif "facts_sha256" in entry:
         expected[revision.folder / FACTS] = str(entry["facts_sha256"])
-    if (revision.case, f"{revision.number:04d}") != (revision.folder.parent.name, revision.folder.name):
-        where = inside(store, revision.folder)
-        yield Problem(
-            "damaged", where, f"expected the facts of {where}, found those of {revision.case}/{revision.number:04d}; it was moved"
-        )
     for path, sha256 in expected.items():
         where = inside(store, path)
         try:
-            found = file_hash(path)
+            found = file_hash(own(store, path))
+        except InputError as error:
+            yield Problem("damaged", where, str(error))
+            continue
         except OSError as error:
             yield Problem(
                 "damaged", where, f"expected {where}, found none that can be read ({error.strerror}); take it from a copy of the store"
@@ -184,5 +173,9 @@ def _dataset(store: Path, revisions: list[Revision]) -> Iterator[Problem]:
     except InputError as error:
         yield Problem("damaged", CASES, str(error))
         return
-    if revisions and not is_current(store, dataset_facts(store, latest_of(revisions), classes)):
-        yield Problem("dataset", DATASET, f"expected {DATASET} to name the latest corrections, found others; the next save writes it anew")
+    if revisions and not is_current(store, dataset_facts(latest_of(revisions), classes)):
+        yield Problem(
+            "dataset",
+            DATASET,
+            f"expected {DATASET} to name the latest corrections, found others; `corrections check --repair` writes it anew",
+        )

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..models import LabelClass
+from ..models.metadata import class_of
 
 _UNNAMED = re.compile(r"class \d+")
 
@@ -73,9 +74,9 @@ def classes_from_json(entries: Iterable[Mapping[str, Any]]) -> tuple[LabelClass,
     """The reverse of `classes_to_json`.
 
     Raises:
-        LookupError, TypeError, ValueError: for anything else.
+        LookupError, TypeError, ValueError, AttributeError, OverflowError: for anything else.
     """
-    return tuple(
-        LabelClass(int(e["index"]), str(e["name"]), (int(e["color"][0]), int(e["color"][1]), int(e["color"][2])), str(e.get("snomed", "")))
-        for e in entries
-    )
+    found = tuple(class_of(entry) for entry in entries)
+    if any(not 0 <= value <= 255 for entry in found for value in entry.color):
+        raise ValueError("a class's color is not three numbers from 0 to 255")
+    return found

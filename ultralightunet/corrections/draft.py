@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..disk import write_durably
+from ..disk import write_new
 from ..errors import InputError
 from ..models import LabelClass
 from ..volume import Segmentation, Volume
-from .classes import classes_to_json
 from .files import as_json, content_hash, image_hash, packed_nifti
-from .records import CHECKED, FACTS, LABELS, PREDICTION, Revision
+from .index import Entry
+from .layout import CHECKED, FACTS, LABELS, PREDICTION, image_names
+from .records import Revision, to_facts
 from .roles import Role
 from .summary import Summary
 
@@ -81,69 +82,63 @@ class Draft:
         """Of the image: the same image always has the same one."""
         return self.image_sha256[:16]
 
-    def check_fits(self, known: Sequence[Revision]) -> None:
+    def check_fits(self, other: Entry) -> None:
         """Whether the image is of the kind that the store holds: nnU-Net and a network take one kind only.
 
         Raises:
             InputError: if not.
         """
-        for other in known:
-            if other.case == self.case and other.image_sha256 != self.image_sha256:
-                raise InputError(
-                    f"expected another image for {self.case}, found two whose hashes begin alike; use another store for this one"
-                )
-            if (other.channels, len(other.shape)) != (self.image.channels, self.image.spatial_dims):
-                raise InputError(
-                    f"expected an image in {len(other.shape)}D with {other.channels} channel(s) like the others of this store, "
-                    f"found one in {self.image.spatial_dims}D with {self.image.channels}; keep one store for each task"
-                )
+        if (other.channels, other.dims) != (self.image.channels, self.image.spatial_dims):
+            raise InputError(
+                f"expected an image in {other.dims}D with {other.channels} channel(s) like the others of this store, "
+                f"found one in {self.image.spatial_dims}D with {self.image.channels}; keep one store for each task"
+            )
 
     def pack_image(self) -> None:
         """Pack the image, which takes longer than all the rest."""
         array, channels = self.image.array, self.image.channels
-        planes = {"image.nii.gz": array} if channels == 1 else {f"image_{n:04d}.nii.gz": array[..., n] for n in range(channels)}
+        planes = [array] if channels == 1 else [array[..., n] for n in range(channels)]
         self.image_blobs = {
-            name: packed_nifti(plane, self.image.affine, has_spacing=self.image.has_spacing) for name, plane in planes.items()
+            name: packed_nifti(plane, self.image.affine, has_spacing=self.image.has_spacing)
+            for name, plane in zip(image_names(channels), planes, strict=True)
         }
 
     def write_image(self, folder: Path) -> dict[str, str]:
-        """Write the image.
+        """Write the image; it is not seen through to the disk yet.
 
         Returns:
             sha256 of each file.
         """
         if not self.image_blobs:
             self.pack_image()
-        return {name: write_durably(folder / name, blob) for name, blob in self.image_blobs.items()}
+        return {name: write_new(folder / name, blob) for name, blob in self.image_blobs.items()}
 
     def write(self, folder: Path, *, number: int, role: Role, group: str, image_files: Mapping[str, str]) -> None:
-        """Write the revision's files into `folder`, the facts last."""
-        files = {name: write_durably(folder / name, blob) for name, blob in self.blobs.items()}
-        facts = {
-            "schema_version": 1,
-            "case": self.case,
-            "revision": number,
-            "role": role,
-            "group": group,
-            "image": {
-                "sha256": self.image_sha256,
-                "shape": list(self.image.shape),
-                "channels": self.image.channels,
-                "affine": self.image.affine.tolist(),
-                "has_spacing": self.image.has_spacing,
-                "modality": self.modality,
-                "files": dict(image_files),
-            },
-            "classes": classes_to_json(self.classes),
-            "model": self.model,
-            "voxels_checked": self.summary.voxels_checked,
-            "voxels_changed": self.summary.voxels_changed,
-            "dice": self.summary.dice,
-            "content": dict(self.content),
-            "files": files,
-            "tool_version": _tool_version(),
-        }
-        write_durably(folder / FACTS, as_json(facts))
+        """Write the revision's files into `folder`, the facts last; they are not seen through to the disk yet."""
+        files = {name: write_new(folder / name, blob) for name, blob in self.blobs.items()}
+        revision = Revision(
+            folder=folder,
+            case=self.case,
+            number=number,
+            role=role,
+            group=group,
+            image_sha256=self.image_sha256,
+            shape=self.image.shape,
+            channels=self.image.channels,
+            affine=self.image.affine,
+            has_spacing=self.image.has_spacing,
+            modality=self.modality,
+            classes=self.classes,
+            model=self.model,
+            voxels_checked=self.summary.voxels_checked,
+            voxels_changed=self.summary.voxels_changed,
+            dice=self.summary.dice,
+            content=self.content,
+            files=files,
+            image_files=image_files,
+            tool_version=_tool_version(),
+        )
+        write_new(folder / FACTS, as_json(to_facts(revision)))
 
 
 def _tool_version() -> str:

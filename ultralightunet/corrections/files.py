@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import zlib
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import OutputError
+from ..errors import OutputError, UltraLightError, brief
 from ..io.geometry import lies_flat
 from ..io.nifti import header_block, nifti_header
 from ..volume import Affine
@@ -72,24 +73,38 @@ def file_hash(path: Path) -> str:
     """sha256 of a file.
 
     Raises:
-        OSError: if it cannot be read.
+        OSError: if it cannot be read, or is no file.
     """
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "it is no file", str(path))
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def said_clearly(folder: Path, consequence: str) -> Iterator[None]:
-    """Turn what the system says about a full, read-only or missing disk into one sentence.
+    """The border of what is written: turn what is said about a full, read-only or missing disk, or too little memory, into a sentence.
 
     Raises:
-        OutputError: for an `OSError` inside.
+        OutputError: in place of anything inside that is no error of ours.
     """
     try:
         yield
+    except UltraLightError:
+        raise
+    except MemoryError as error:
+        raise OutputError(
+            f"expected memory for a correction of the store {folder}, found too little; {consequence}; close other programs and save again"
+        ) from error
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
         raise OutputError(
             f"expected to write to the store {folder}, found an obstacle: {reason}; {consequence}; "
             "free space there, check its permissions or choose another folder, and save again"
+        ) from error
+    except Exception as error:
+        # Broad, because this is the border: what else a damaged or foreign store makes go wrong is no reason to end a host.
+        raise OutputError(
+            f"expected to write to the store {folder}, found a fault in it or in UltraLight: {brief(error)}; {consequence}; "
+            "`ultralight corrections check` says more"
         ) from error

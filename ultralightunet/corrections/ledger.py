@@ -7,13 +7,16 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..disk import read_small, share
+from ..errors import InputError
 from .files import file_hash
-from .records import FACTS, Revision
-
-LEDGER = "ledger.jsonl"
+from .layout import FACTS, LEDGER, own
+from .records import Revision
+from .roles import Role
 
 
 @dataclass(frozen=True)
@@ -28,33 +31,65 @@ class Ledger:
     entries: tuple[Mapping[str, Any], ...] = ()
     damaged: tuple[int, ...] = ()
 
+    @cached_property
+    def _lines(self) -> Mapping[tuple[str, int], Mapping[str, Any]]:
+        return {(entry["case"], entry["revision"]): entry for entry in reversed(self.entries)}
+
     def of(self, case: str, revision: int) -> Mapping[str, Any] | None:
-        """The line of a revision, None if there is none."""
-        return next((e for e in self.entries if (e["case"], e["revision"]) == (case, revision)), None)
+        """The first line of a revision, None if there is none."""
+        return self._lines.get((case, revision))
 
     def names(self) -> set[tuple[str, int]]:
         """Case and number of every revision that has a line."""
-        return {(entry["case"], entry["revision"]) for entry in self.entries}
+        return set(self._lines)
 
 
 def read_ledger(store: Path) -> Ledger:
     """The ledger of a store, an empty one where there is none.
 
     Raises:
+        InputError: if it is no file of the store.
         OSError: if it is there and cannot be read.
     """
-    try:
-        lines = (store / LEDGER).read_bytes().splitlines()
-    except FileNotFoundError:
-        return Ledger()
     entries, damaged = [], []
-    for number, line in enumerate(lines, start=1):
-        try:
-            entry = json.loads(line)
-            entries.append({**entry, "case": str(entry["case"]), "revision": int(entry["revision"])})
-        except (LookupError, TypeError, ValueError, RecursionError):
+    for number, line in enumerate(_read(store).splitlines(), start=1):
+        entry = _entry(line)
+        if entry is None:
             damaged.append(number)
+        else:
+            entries.append(entry)
     return Ledger(tuple(entries), tuple(damaged))
+
+
+def noted_role(store: Path, case: str) -> Role | None:
+    """The role that the ledger tells of a case, None where it tells of none; without a look at the lines of other cases.
+
+    Raises:
+        InputError, OSError: as `read_ledger`.
+    """
+    lines = (line for line in _read(store).splitlines() if case.encode() in line)
+    entries = (entry for entry in map(_entry, lines) if entry is not None and entry["case"] == case)
+    role = next((entry.get("role") for entry in entries), None)
+    return role if role in ("train", "holdout") else None
+
+
+def _read(store: Path) -> bytes:
+    try:
+        return read_small(own(store, store / LEDGER), most=2**31)
+    except FileNotFoundError:
+        return b""
+    except ValueError as error:
+        raise InputError(
+            f"expected the account of what was saved at {store / LEDGER}, found another thing: {error}; move it away"
+        ) from error
+
+
+def _entry(line: bytes) -> Mapping[str, Any] | None:
+    try:
+        entry = json.loads(line)
+        return {**entry, "case": str(entry["case"]), "revision": int(entry["revision"])}
+    except (LookupError, TypeError, ValueError, OverflowError, RecursionError):
+        return None
 
 
 def append(store: Path, revision: Revision, *, recovered: bool = False) -> None:
@@ -89,8 +124,11 @@ def append(store: Path, revision: Revision, *, recovered: bool = False) -> None:
         **({"recovered": True} if recovered else {}),
     }
     line = json.dumps(entry, allow_nan=False).encode() + b"\n"
-    with (store / LEDGER).open("ab+", buffering=0) as file:
+    path = own(store, store / LEDGER)
+    with path.open("ab+", buffering=0) as file:
         end = file.seek(0, os.SEEK_END)
+        if not end:
+            share(path)
         if end:
             file.seek(end - 1)
             # A line that was cut short must not swallow this one.

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from ..disk import share
 from ..errors import OutputError
 
 if sys.platform == "win32":
@@ -47,7 +48,10 @@ def only_writer(path: Path, *, wait: float = 60.0) -> Iterator[None]:
         OutputError: if another one holds it all that time.
         OSError: if the file cannot be opened for writing, or the file system knows no locks.
     """
+    is_new = not path.exists()
     with path.open("ab") as file:
+        if is_new:
+            share(path)
         deadline = time.monotonic() + wait
         while True:
             try:

@@ -9,7 +9,7 @@ cases/<case>/<revision>/facts.json
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +18,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..disk import read_json
+from ..errors import InputError, only_our_errors
 from ..io import read_image
 from ..models import LabelClass
+from ..models.values import line, table, whole, wholes
 from ..volume import Segmentation, Source, Volume
-from .classes import check_classes, classes_from_json
+from .classes import check_classes, classes_from_json, classes_to_json
+from .layout import CHECKED, FACTS, LABELS, PREDICTION, are_hashes, image_names, is_case, is_group, own
 from .roles import Role
 
-FACTS = "facts.json"
-LABELS, PREDICTION, CHECKED = "labels.nii.gz", "prediction.nii.gz", "checked.nii.gz"
+_MOST_VOXELS = 2**40
+"""Of an image: a terabyte of labels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +102,24 @@ class Revision:
         return f"{self.case}/{self.folder.name}"
 
     @property
+    def store(self) -> Path:
+        """Folder of the store."""
+        return self.folder.parents[2]
+
+    @property
+    def is_partly_checked(self) -> bool:
+        """Whether a person has checked some of its voxels only."""
+        return "checked" in self.content
+
+    @property
+    def class_count(self) -> int:
+        """How many classes were known when it was saved, with the background."""
+        return len(self.classes)
+
+    @property
     def image_paths(self) -> tuple[Path, ...]:
         """The image's files, one for each channel."""
-        return tuple(self.folder.parent / name for name in sorted(self.image_files))
+        return tuple(self.folder.parent / name for name in image_names(self.channels))
 
     def image(self) -> Volume:
         """The image.
@@ -141,8 +159,8 @@ class Revision:
         return Segmentation(self._array(self.folder / name), self.affine, self.classes, self.has_spacing, Source(), model)
 
     def _array(self, path: Path) -> NDArray[Any]:
-        found = read_image(path).array
-        if found.size != np.prod(self.shape):
+        found = read_image(own(self.store, path)).array
+        if found.size != math.prod(self.shape):
             raise InputError(
                 f"expected an image of shape {self.shape}, found {found.shape} in {path}; `ultralight corrections check` says more"
             )
@@ -154,42 +172,139 @@ def read_revision(folder: Path) -> Revision:
     """The revision in a folder.
 
     Raises:
-        InputError: if its facts are missing or damaged.
+        InputError: if its facts are missing or damaged, those of another folder, or not in the store.
     """
     path = folder / FACTS
-    try:
-        return _parsed(folder, json.loads(path.read_bytes()))
-    except OSError as error:
-        raise InputError(f"expected the facts of a correction at {path}, found none that can be read: {error.strerror}") from error
-    except (LookupError, TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"expected the facts of a correction in {path}, found a damaged file ({error})") from error
+    with only_our_errors(path, "the facts of a correction"):
+        own(folder.parents[2], path)
+        try:
+            return parsed(folder, read_json(path))
+        except OSError as error:
+            raise InputError(f"expected the facts of a correction at {path}, found none that can be read: {error.strerror}") from error
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+            raise InputError(f"expected the facts of a correction in {path}, found a damaged file ({error})") from error
 
 
-def _parsed(folder: Path, facts: Mapping[str, Any]) -> Revision:
+def parsed(folder: Path, facts: Mapping[str, Any], classes: tuple[LabelClass, ...] = ()) -> Revision:
+    """The revision that facts tell of, nothing of which becomes a path or a number without a look at it.
+
+    Args:
+        folder: where it lies.
+        facts: of it.
+        classes: of it where they are known already; by default those of `facts`.
+
+    Raises:
+        LookupError, TypeError, ValueError, AttributeError, OverflowError: if they are damaged, or those of another folder.
+        InputError: if the classes make no sense.
+    """
     image = facts["image"]
     if facts["role"] not in ("train", "holdout"):
         raise ValueError(f"no such role: {facts['role']!r}")
-    classes = classes_from_json(facts["classes"])
-    check_classes(classes)
-    return Revision(
+    classes = classes or parsed_classes(facts["classes"])
+    revision = Revision(
         folder=folder,
-        case=str(facts["case"]),
-        number=int(facts["revision"]),
+        case=line(facts["case"]),
+        number=whole(facts["revision"]),
         role=facts["role"],
-        group=str(facts["group"]),
-        image_sha256=str(image["sha256"]),
-        shape=tuple(int(n) for n in image["shape"]),
-        channels=int(image["channels"]),
+        group=line(facts["group"]),
+        image_sha256=line(image["sha256"]),
+        shape=wholes(image["shape"]),
+        channels=whole(image["channels"]),
         affine=np.array(image["affine"], dtype=np.float64),
         has_spacing=bool(image["has_spacing"]),
-        modality=str(image["modality"]),
+        modality=line(image["modality"]),
         classes=classes,
-        model=str(facts["model"]),
-        voxels_checked=int(facts["voxels_checked"]),
-        voxels_changed=int(facts["voxels_changed"]),
+        model=line(facts["model"]),
+        voxels_checked=whole(facts["voxels_checked"]),
+        voxels_changed=whole(facts["voxels_changed"]),
         dice=None if facts["dice"] is None else float(facts["dice"]),
-        content=dict(facts["content"]),
-        files=dict(facts["files"]),
-        image_files=dict(image["files"]),
-        tool_version=str(facts["tool_version"]),
+        content=_hashes(facts["content"]),
+        files=_hashes(facts["files"]),
+        image_files=_hashes(image["files"]),
+        tool_version=line(facts["tool_version"]),
     )
+    # First the numbers: by one of them names are made.
+    _check_numbers(revision)
+    _check_names(revision)
+    return revision
+
+
+def parsed_classes(entries: Any) -> tuple[LabelClass, ...]:
+    """Classes as facts tell of them.
+
+    Raises:
+        LookupError, TypeError, ValueError, AttributeError, OverflowError, InputError: if they make no sense.
+    """
+    classes = classes_from_json(entries)
+    check_classes(classes)
+    return classes
+
+
+def to_facts(revision: Revision) -> dict[str, Any]:
+    """The reverse of `parsed`."""
+    return {
+        "schema_version": 1,
+        "case": revision.case,
+        "revision": revision.number,
+        "role": revision.role,
+        "group": revision.group,
+        "image": {
+            "sha256": revision.image_sha256,
+            "shape": list(revision.shape),
+            "channels": revision.channels,
+            "affine": revision.affine.tolist(),
+            "has_spacing": revision.has_spacing,
+            "modality": revision.modality,
+            "files": dict(revision.image_files),
+        },
+        "classes": classes_to_json(revision.classes),
+        "model": revision.model,
+        "voxels_checked": revision.voxels_checked,
+        "voxels_changed": revision.voxels_changed,
+        "dice": revision.dice,
+        "content": dict(revision.content),
+        "files": dict(revision.files),
+        "tool_version": revision.tool_version,
+    }
+
+
+def _hashes(value: Any) -> dict[str, str]:
+    found = table(value)
+    if not are_hashes(found.values()):
+        raise ValueError(f"not every value of {sorted(found)} is a sha256")
+    return found
+
+
+def _check_names(revision: Revision) -> None:
+    """Names become paths in the store and in exports."""
+    case, number = revision.folder.parent.name, revision.folder.name
+    if (revision.case, f"{revision.number:04d}") != (case, number):
+        raise ValueError(f"they are those of {revision.case}/{revision.number:04d}; it was moved")
+    if not is_case(revision.case) or not is_group(revision.group) or not are_hashes([revision.image_sha256]):
+        raise ValueError("case, group or image have names that no store gives")
+    if not {LABELS} <= set(revision.files) <= {LABELS, PREDICTION, CHECKED}:
+        raise ValueError(f"files {sorted(revision.files)} are not those of a correction")
+    if {name.removesuffix(".nii.gz") for name in revision.files} != set(revision.content):
+        raise ValueError(f"there are hashes of {sorted(revision.content)} for the files {sorted(revision.files)}")
+    if set(revision.image_files) != set(image_names(revision.channels)):
+        raise ValueError(f"image files {sorted(revision.image_files)} are not those of {revision.channels} channel(s)")
+
+
+def _check_numbers(revision: Revision) -> None:
+    if len(revision.shape) not in (2, 3) or min(revision.shape) < 1 or not 1 <= revision.channels <= 65535:
+        raise ValueError(f"no image has the shape {revision.shape} and {revision.channels} channels")
+    if math.prod(revision.shape) > _MOST_VOXELS:
+        raise ValueError(f"no image has the shape {revision.shape} and {revision.channels} channels")
+    if revision.affine.shape != (4, 4) or not _places(revision.affine.tolist()):
+        raise ValueError("the affine places no image")
+    if not 0 <= revision.voxels_changed <= revision.voxels_checked <= math.prod(revision.shape):
+        raise ValueError(f"{revision.voxels_changed} of {revision.voxels_checked} voxels cannot have changed")
+    if revision.dice is not None and not 0 <= revision.dice <= 1:
+        raise ValueError(f"{revision.dice} is no Dice coefficient")
+
+
+def _places(affine: list[list[float]]) -> bool:
+    """Whether no direction is lost; numpy takes ten times as long for so few numbers."""
+    (a, b, c, _), (d, e, f, _), (g, h, i, _), last = affine
+    size = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    return last == [0, 0, 0, 1] and size != 0 and math.isfinite(sum(map(sum, affine)))

@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import secrets
-import shutil
-from collections.abc import Collection, Generator, Sequence
-from contextlib import nullcontext
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..disk import replace_durably, sync_folder
-from ..errors import InputError, OutputError
+from ..disk import clear_unfinished, read_json, replace_durably
+from ..errors import InputError, OutputError, only_our_errors
 from ..events import Progress, finish
 from ..io import check_values
 from ..io.nifti_place import moved_onto
 from ..models import LabelClass
+from ..models.values import table, whole
 from ..volume import Segmentation, Volume
-from .checking import CASES, WRITING, Report, checking, latest_of, revision_folders
-from .classes import check_classes, merged, merged_all
-from .dataset import DATASET, derive
+from .checking import Report, checking
+from .classes import check_classes, merged_all
 from .draft import Draft
 from .files import as_json, said_clearly
-from .ledger import LEDGER, append, read_ledger
+from .index import Index, current_index
+from .layout import CASES, DERIVED, LOCK, STORE, check_own
+from .listing import listed
 from .locking import only_writer
 from .masks import Checked, checked_mask
-from .records import Revision, read_revision
-from .roles import HOLDOUT_SHARE, Role, drawn_role, group_of
+from .records import Revision
+from .roles import HOLDOUT_SHARE, Role
+from .saving import Saving, revisions_of
 from .summary import check_grid, summarize
-from .turned import turn_to_known
+from .turned import packed_grid, turn_to_known
 
 SCHEMA_VERSION = 1
 """Version of a store's files; one with a higher version is opened for reading only."""
-
-STORE, LOCK = "store.json", ".lock"
-
-_LOG = logging.getLogger(__name__)
 
 
 class Store:
@@ -94,21 +90,42 @@ class Store:
     @property
     def classes(self) -> tuple[LabelClass, ...]:
         """All classes of its corrections, background first; empty in a new store."""
+        index = current_index(self.folder)
+        if index is not None:
+            return index.classes
         return merged_all(revision.classes for revision in self.revisions())
 
+    def count(self) -> Counter[Role]:
+        """How many cases train and how many are held out, sooner than `cases` tells."""
+        index = current_index(self.folder)
+        if index is not None:
+            return Counter(entry.role for entry in index.latest.values())
+        return Counter(revision.role for revision in self.cases())
+
+    def names(self) -> list[str]:
+        """`Revision.name` of the latest correction of each case, sooner than `cases` tells."""
+        index = current_index(self.folder)
+        if index is not None:
+            return sorted(f"{entry.case}/{entry.number:04d}" for entry in index.latest.values())
+        return [revision.name for revision in self.cases()]
+
     def revisions(self) -> list[Revision]:
-        """Every correction, those of a case together and the oldest first; damaged ones are left out, `check` tells of them."""
-        found = []
-        for folder in revision_folders(self.folder):
-            try:
-                found.append(read_revision(folder))
-            except InputError as error:
-                _LOG.warning("%s", error)
-        return found
+        """Every correction, those of a case together and the oldest first; damaged ones are left out, `check` tells of them.
+
+        Raises:
+            InputError: if the folder cannot be read.
+        """
+        with self._readable():
+            return listed(self.folder)[0]
 
     def cases(self, role: Role | None = None) -> list[Revision]:
-        """The latest correction of each case; with `role` only those that train, or are held out."""
-        return [revision for revision in latest_of(self.revisions()) if role in (None, revision.role)]
+        """The latest correction of each case; with `role` only those that train, or are held out.
+
+        Raises:
+            InputError: if the folder cannot be read.
+        """
+        with self._readable():
+            return [revision for revision in listed(self.folder, only_latest=True)[0] if role in (None, revision.role)]
 
     def check(self) -> Report:
         """Whether everything that was ever saved is there, unchanged; nothing is changed or deleted.
@@ -122,15 +139,28 @@ class Store:
         """As `check`, with an event after each correction."""
         if not self.exists:
             raise InputError(f"expected a store of corrections, found none at {self.folder}; check the name")
-        try:
-            # Where one may not write there is nobody to wait for.
-            writable = os.access(self.folder / LOCK, os.W_OK)
-            with only_writer(self.folder / LOCK, wait=self.wait) if writable else nullcontext():
-                return (yield from checking(self.folder))
-        except OSError as error:
-            raise InputError(
-                f"expected to read the store {self.folder}, found an obstacle: {error.strerror}; check its permissions"
-            ) from error
+        # Where one may not write there is nobody to wait for.
+        writable = os.access(self.folder / LOCK, os.W_OK)
+        with self._readable(), only_writer(self.folder / LOCK, wait=self.wait) if writable else nullcontext():
+            return (yield from checking(self.folder))
+
+    def repair(self) -> list[Path]:
+        """Remove what interrupted saves left, and bring ledger, dataset and index up to the corrections; no correction is changed.
+
+        Returns:
+            What was removed.
+
+        Raises:
+            InputError: if there is no store.
+            OutputError: if it cannot be written.
+        """
+        if not self.exists:
+            raise InputError(f"expected a store of corrections, found none at {self.folder}; check the name")
+        with said_clearly(self.folder, "it was not repaired"), only_writer(self.folder / LOCK, wait=self.wait):
+            self._check_writable()
+            removed = [path for place in (self.folder, self.folder / DERIVED) for path in clear_unfinished(place, everything=True)]
+            self._saving().settle()
+        return removed
 
     def add(
         self,
@@ -165,7 +195,28 @@ class Store:
             InputError: if image, labels and classes do not fit each other or the store, or nothing was corrected.
             OutputError: if it cannot be written; the store is then as before.
         """
-        table = tuple(classes) or labels.classes or (prediction.classes if prediction else ())
+        with said_clearly(self.folder, "the correction was not saved"):
+            known = current_index(self.folder)
+            draft = self._draft(known, image, labels, prediction, checked, tuple(classes), modality, confirmed)
+            self._create()
+            with only_writer(self.folder / LOCK, wait=self.wait):
+                self._write_facts()
+                self._check_writable()
+                return self._saving().save(draft, known, patient_key, frozenset(seen_in_training))
+
+    def _draft(
+        self,
+        known: Index | None,
+        image: Volume,
+        labels: Segmentation,
+        prediction: Segmentation | None,
+        checked: Checked,
+        classes: tuple[LabelClass, ...],
+        modality: str,
+        confirmed: bool,
+    ) -> Draft:
+        """All that takes time, before anybody has to wait."""
+        table = classes or labels.classes or (prediction.classes if prediction else ())
         check_classes(table)
         image = check_values(image)
         labels = moved_onto(labels, image)
@@ -183,7 +234,7 @@ class Store:
                     "expected a correction, found no labels at all; draw some, or confirm (--confirm) that there is nothing to label"
                 )
         mask = checked_mask(checked, image.shape)
-        turn = turn_to_known(image, self.cases())
+        turn = turn_to_known(image, self._grids(known), self._holds)
         if turn is not None:
             image, labels = turn.image(image), turn.labels(labels)
             prediction = None if prediction is None else turn.labels(prediction)
@@ -191,96 +242,54 @@ class Store:
         draft = Draft.of(image, labels, prediction, mask, summary, table, modality)
         if not (self.folder / CASES / draft.case).exists():
             draft.pack_image()
-        with said_clearly(self.folder, "the correction was not saved"):
-            self._create()
-            with only_writer(self.folder / LOCK, wait=self.wait):
-                self._write_facts()
-                if self.newer:
-                    raise OutputError(self.newer)
-                return self._save(draft, patient_key, frozenset(seen_in_training))
+        return draft
 
-    def _save(self, draft: Draft, patient_key: str | None, seen_in_training: frozenset[str]) -> Revision:
-        """With the lock held."""
-        known = self.revisions()
-        merged(merged_all(revision.classes for revision in known), draft.classes)
-        draft.check_fits(known)
-        earlier = [revision for revision in known if revision.case == draft.case]
-        if earlier and earlier[-1].content == draft.content and earlier[-1].classes == draft.classes:
-            self._settle(known)
-            return earlier[-1]
-        if earlier:
-            draft = replace(draft, modality=draft.modality or earlier[-1].modality)
-        group, role = self._role(draft, known, patient_key, seen_in_training)
-        case = self.folder / CASES / draft.case
-        if case.exists() and not earlier:
-            raise InputError(f"expected whole corrections in {case}, found damaged ones only; take them from a copy of the store first")
-        number = max((int(path.name) for path in case.glob("*") if path.name.isdecimal()), default=0) + 1
-        beside = self.folder / f"{WRITING}{secrets.token_hex(6)}"
+    def _grids(self, known: Index | None) -> Collection[str]:
+        """Every grid of an image, once; see `packed_grid`."""
+        if known is not None:
+            return {entry.grid for entry in known.entries}
+        return {packed_grid(revision.shape, revision.channels, revision.affine) for revision in self.cases()}
+
+    def _holds(self, image_sha256: str) -> bool:
+        return any(revision.image_sha256 == image_sha256 for revision in revisions_of(self.folder, image_sha256[:16]))
+
+    def _saving(self) -> Saving:
+        return Saving(self.folder, bytes.fromhex(self._facts["salt"]), self._facts["holdout_share"])
+
+    def _check_writable(self) -> None:
+        if self.newer:
+            raise OutputError(self.newer)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
         try:
-            # A new case appears with its image and first revision at once, a further revision alone: each by one renaming.
-            folder = beside / f"{number:04d}"
-            folder.mkdir(parents=True)
-            image_files = earlier[0].image_files if earlier else draft.write_image(beside)
-            draft.write(folder, number=number, role=role, group=group, image_files=image_files)
-            case.parent.mkdir(exist_ok=True)
-            source, target = (folder, case / folder.name) if case.exists() else (beside, case)
-            os.replace(source, target)
-            sync_folder(target.parent)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
-        saved = read_revision(case / f"{number:04d}")
-        with said_clearly(self.folder, f"the correction {saved.name} is saved, only {LEDGER} and {DATASET} do not tell of it yet"):
-            self._settle([*known, saved], saved=saved)
-        return saved
-
-    def _settle(self, revisions: list[Revision], *, saved: Revision | None = None) -> None:
-        """Bring ledger and dataset up to the revisions, and so make up for whoever was killed before doing it."""
-        listed = read_ledger(self.folder).names()
-        for revision in revisions:
-            if (revision.case, revision.number) not in listed:
-                append(self.folder, revision, recovered=revision is not saved)
-        revisions = sorted(revisions, key=lambda revision: (revision.case, revision.number))
-        derive(self.folder, latest_of(revisions), merged_all(revision.classes for revision in revisions))
-
-    def _role(self, draft: Draft, known: Sequence[Revision], patient_key: str | None, seen_in_training: frozenset[str]) -> tuple[str, Role]:
-        """What was decided before counts; else what was decided for the patient; else the hash. The first case of a store trains."""
-        salt = bytes.fromhex(self._facts["salt"])
-        group = group_of(salt, patient_key=patient_key, image_sha256=draft.image_sha256)
-        for revision in known:
-            if revision.case == draft.case:
-                return revision.group, revision.role
-        ledger = read_ledger(self.folder).entries
-        noted = next((entry for entry in ledger if entry["case"] == draft.case), None)
-        if noted and noted.get("role") in ("train", "holdout"):
-            # Its folder is damaged or gone.
-            return group, noted["role"]
-        if draft.image_sha256 in seen_in_training or not (known or ledger):
-            # One correction is to be enough to learn from.
-            return group, "train"
-        for revision in known:
-            if revision.group == group:
-                return group, revision.role
-        return group, drawn_role(salt, group, float(self._facts["holdout_share"]))
+            yield
+        except OSError as error:
+            raise InputError(
+                f"expected to read the store {self.folder}, found an obstacle: {error.strerror}; check its permissions"
+            ) from error
 
     @cached_property
     def _facts(self) -> dict[str, Any]:
-        try:
-            facts: dict[str, Any] = json.loads((self.folder / STORE).read_bytes())
-            facts["schema_version"] = int(facts["schema_version"])
-            if facts["schema_version"] <= SCHEMA_VERSION:
-                bytes.fromhex(facts["salt"])
-                facts["holdout_share"] = float(facts["holdout_share"])
-            return facts
-        except OSError as error:
-            raise InputError(
-                f"expected to read {self.folder / STORE}, found an obstacle: {error.strerror}; check its permissions"
-            ) from error
-        except (LookupError, TypeError, ValueError) as error:
-            raise InputError(
-                f"expected a store of corrections, found a damaged {self.folder / STORE} ({error}); take it from a copy"
-            ) from error
+        path = self.folder / STORE
+        with only_our_errors(path, "a store of corrections"):
+            try:
+                facts = table(read_json(path))
+                facts["schema_version"] = whole(facts["schema_version"])
+                if facts["schema_version"] <= SCHEMA_VERSION:
+                    if len(bytes.fromhex(facts["salt"])) < 16:
+                        raise ValueError("its salt is too short to hide who a patient is")
+                    facts["holdout_share"] = float(facts["holdout_share"])
+                    if not 0 <= facts["holdout_share"] <= 1:
+                        raise ValueError(f"no share of the cases is {facts['holdout_share']}")
+                return facts
+            except OSError as error:
+                raise InputError(f"expected to read {path}, found an obstacle: {error.strerror}; check its permissions") from error
+            except (LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
+                raise InputError(f"expected a store of corrections, found a damaged {path} ({error}); take it from a copy") from error
 
     def _check_facts(self) -> None:
+        check_own(self.folder)
         self._facts  # noqa: B018 - reading it is the check
 
     def _may_become_a_store(self) -> bool:

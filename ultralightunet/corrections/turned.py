@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from ..volume import Affine, Segmentation, Volume
 from .files import image_hash
-from .records import Revision
 
 
 @dataclass(frozen=True)
@@ -45,16 +44,47 @@ class Turn:
         return replace(labels, labels=self.apply(labels.labels), affine=self.affine)
 
 
-def turn_to_known(image: Volume, known: Iterable[Revision]) -> Turn | None:
-    """How `image` is turned in the store, None if it is not there, or lies there as it does here."""
-    for revision in known:
-        turn = _turn(image.affine, image.shape, revision.affine, revision.shape)
-        if turn is None or revision.channels != image.channels:
+def turn_to_known(image: Volume, grids: Collection[str], holds: Callable[[str], bool]) -> Turn | None:
+    """How `image` is turned in a store, None if it is not there, or lies there as it does here.
+
+    Args:
+        image: to be found.
+        grids: of the images of the store, see `packed_grid`; each once, however many images have it.
+        holds: whether the store has an image of a certain hash.
+    """
+    for shape, affine in _possible(image, grids):
+        turn = _turn(image.affine, image.shape, affine, shape)
+        if turn is None:
             continue
         found = image_hash(turn.apply(image.array), turn.affine, channels=image.channels, has_spacing=image.has_spacing)
-        if found == revision.image_sha256:
+        if holds(found):
             return turn
     return None
+
+
+def packed_grid(shape: tuple[int, ...], channels: int, affine: Affine) -> str:
+    """A grid of voxels as text, to the last bit: thousands are quickly compared, and told apart."""
+    return f"{'x'.join(map(str, shape))} {channels} {affine.astype('<f8').tobytes().hex()}"
+
+
+def _possible(image: Volume, grids: Iterable[str]) -> Iterator[tuple[tuple[int, ...], Affine]]:
+    """Shape and affine of the grids whose axes are those of `image`, in another order or direction."""
+    dims = image.spatial_dims
+    found = [grid.rpartition(" ") for grid in grids]
+    alike = {head for head in {head for head, _, _ in found} if _is_alike(image, head)}
+    found = [each for each in found if each[0] in alike]
+    if not found:
+        return
+    affines = np.frombuffer(bytes.fromhex("".join(each[2] for each in found)), "<f8").reshape(-1, 4, 4)
+    between = (np.linalg.inv(image.affine) @ affines)[:, :dims, :dims]
+    whole = np.abs(between - np.rint(between)).max(axis=(1, 2)) < 1e-2
+    for n in np.flatnonzero(whole & (np.abs(np.rint(between)).sum(axis=(1, 2)) == dims)):
+        yield tuple(map(int, found[n][0].split(" ")[0].split("x"))), affines[n]
+
+
+def _is_alike(image: Volume, head: str) -> bool:
+    shape, channels = head.split(" ")
+    return int(channels) == image.channels and sorted(map(int, shape.split("x"))) == sorted(image.shape)
 
 
 def _turn(source: Affine, shape: tuple[int, ...], target: Affine, target_shape: tuple[int, ...]) -> Turn | None:

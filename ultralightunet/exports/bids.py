@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..corrections import Revision
 from ..corrections.files import as_json
-from ..corrections.records import CHECKED, LABELS
+from ..corrections.layout import CHECKED, LABELS
 from ..disk import write_new
 from ..models import LabelClass
 from .copies import copy_image, copy_of

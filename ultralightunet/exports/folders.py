@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..corrections import Revision
-from ..corrections.dataset import dataset_facts, is_partial, training_labels
+from ..corrections.dataset import dataset_facts, derived_name, is_partial, training_labels
 from ..corrections.files import as_json
-from ..corrections.records import CHECKED, LABELS
+from ..corrections.layout import CHECKED, LABELS
 from ..disk import write_new
 from ..models import LabelClass
-from .copies import copy_image, copy_of, write_array
+from .copies import copy_derived, copy_image, copy_of, write_array
 from .tables import class_table
 
 
@@ -31,7 +31,7 @@ def write_nnunet(folder: Path, cases: Sequence[Revision], classes: Sequence[Labe
         copy_image(revision, [images / f"{revision.case}_{n:04d}.nii.gz" for n in range(revision.channels)])
         _labels_to_train_from(revision, classes, labels / f"{revision.case}.nii.gz")
         yield revision
-    facts = dataset_facts(cases[0].folder.parents[2], cases, classes)
+    facts = dataset_facts(cases, classes)
     del facts["dataset"]
     write_new(folder / "dataset.json", as_json(facts))
     held_out = [revision.case for revision in cases if revision.role == "holdout"]
@@ -49,7 +49,7 @@ def write_msd(folder: Path, cases: Sequence[Revision], classes: Sequence[LabelCl
         _one_image(revision, images / f"{revision.case}.nii.gz")
         _labels_to_train_from(revision, classes, labels / f"{revision.case}.nii.gz")
         yield revision
-    facts = dataset_facts(cases[0].folder.parents[2], cases, classes)
+    facts = dataset_facts(cases, classes)
     said: dict[str, Any] = {
         "name": "UltraLight corrections",
         "description": "Labels corrected by a person",
@@ -82,6 +82,9 @@ def write_nifti_folders(folder: Path, cases: Sequence[Revision], classes: Sequen
 
 def _labels_to_train_from(revision: Revision, classes: Sequence[LabelClass], target: Path) -> None:
     if is_partial(revision, classes):
+        derived = revision.store / derived_name(revision.case, revision.number, len(classes))
+        if copy_derived(revision, derived, target):
+            return
         write_array(revision, training_labels(revision, classes, ignore=len(classes)), target)
     else:
         copy_of(revision, LABELS, target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from ..architecture import Architecture
 from ..errors import ModelError
 from .checks import check_facts
 from .facts import Intensity, LabelClass, Model
+from .values import line, numbers, table, text, whole, wholes
 
 SCHEMA_VERSION = 1
 """Version of the facts under "ultralight"; a folder with a higher one is refused with a word on updating."""
@@ -27,102 +28,74 @@ def parsed(folder: Path, metadata: dict[str, Any]) -> Model:
         raise ModelError(f"{folder} was written by a newer version of UltraLight; update UltraLight to use it")
     network = facts["architecture"]
     architecture = Architecture(
-        spatial_dims=_whole(network["spatial_dims"]),
-        in_channels=_whole(network["in_channels"]),
-        out_channels=_whole(network["out_channels"]),
-        channels=_wholes(network["channels"]),
+        spatial_dims=whole(network["spatial_dims"]),
+        in_channels=whole(network["in_channels"]),
+        out_channels=whole(network["out_channels"]),
+        channels=wholes(network["channels"]),
         norm=network["norm"],
     )
     intensity = {**facts["intensity"]}
     intensity.update({key: float(intensity[key]) for key in ("low", "high")})
-    intensity.update({key: _numbers(intensity[key]) for key in ("mean", "std")})
+    intensity.update({key: numbers(intensity[key]) for key in ("mean", "std")})
     model = Model(
         folder=folder,
-        name=_line(facts["name"]),
-        version=_line(metadata["version"]),
-        title=_line(facts["title"]),
-        modality=_line(facts["modality"]),
+        name=line(facts["name"]),
+        version=line(metadata["version"]),
+        title=line(facts["title"]),
+        modality=line(facts["modality"]),
         architecture=architecture,
-        classes=tuple(_class(entry) for entry in facts["classes"]),
-        spacing=_numbers(facts["spacing"]) if facts.get("spacing") else None,
-        size=(_whole(facts["size"][0]), _whole(facts["size"][1])) if facts.get("size") else None,
-        window=_wholes(facts["window"]),
+        classes=tuple(class_of(entry) for entry in facts["classes"]),
+        spacing=numbers(facts["spacing"]) if facts.get("spacing") else None,
+        size=(whole(facts["size"][0]), whole(facts["size"][1])) if facts.get("size") else None,
+        window=wholes(facts["window"]),
         whole=float(facts.get("whole", 0)),
         box_is_image=bool(facts.get("box_is_image", False)),
         intensity=Intensity(**intensity),
-        mirrored=_wholes(facts.get("mirrored", ())),
-        keep_largest=tuple(_wholes(group) for group in facts.get("keep_largest", ())),
-        plausible_ml={int(index): _range(ends) for index, ends in _table(facts.get("plausible_ml", {})).items()},
-        licence=_line(facts["licence"]),
-        intended_use=_text(metadata.get("intended_use", "")),
-        scores=_table(metadata.get("eval_metrics", {})),
-        parent=_line(facts.get("parent", "")),
-        origin=_origin(_table(facts.get("origin", {}))),
-        sha256=_line(facts["sha256"]),
+        mirrored=wholes(facts.get("mirrored", ())),
+        keep_largest=tuple(wholes(group) for group in facts.get("keep_largest", ())),
+        plausible_ml={int(index): _range(ends) for index, ends in table(facts.get("plausible_ml", {})).items()},
+        licence=line(facts["licence"]),
+        intended_use=text(metadata.get("intended_use", "")),
+        scores=table(metadata.get("eval_metrics", {})),
+        parent=line(facts.get("parent", "")),
+        origin=_origin(table(facts.get("origin", {}))),
+        sha256=line(facts["sha256"]),
         metadata=metadata,
     )
     check_facts(model)
     return model
 
 
-def _class(entry: dict[str, Any]) -> LabelClass:
-    red, green, blue = _wholes(entry["color"])
-    return LabelClass(_whole(entry["index"]), _line(entry["name"]), (red, green, blue), _line(entry.get("snomed", "")))
+def class_of(entry: Mapping[str, Any]) -> LabelClass:
+    """A class as the metadata tell of it.
+
+    Raises:
+        LookupError, TypeError, ValueError, AttributeError, OverflowError: for anything else.
+    """
+    red, green, blue = wholes(entry["color"])
+    return LabelClass(whole(entry["index"]), line(entry["name"]), (red, green, blue), line(entry.get("snomed", "")))
 
 
 def _origin(found: dict[str, Any]) -> dict[str, Any]:
     """With what others count on: the cases' names and hashes, and words."""
-    words: dict[str, Any] = {key: _line(found[key]) for key in ("created", "decision") if key in found}
+    words: dict[str, Any] = {key: line(found[key]) for key in ("created", "decision") if key in found}
     cases = [
         {
-            **_table(case),
-            "case": _line(case["case"]),
-            "revision": _whole(case["revision"]),
-            "use": _line(case.get("use", "train")),
-            "image_sha256": _line(case["image_sha256"]),
-            "labels_sha256": _line(case.get("labels_sha256", "")),
+            **table(case),
+            "case": line(case["case"]),
+            "revision": whole(case["revision"]),
+            "use": line(case.get("use", "train")),
+            "image_sha256": line(case["image_sha256"]),
+            "labels_sha256": line(case.get("labels_sha256", "")),
         }
         for case in found.get("cases", ())
     ]
     return {**found, **words, **({"cases": cases} if "cases" in found else {})}
 
 
-def _table(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"{value!r} is no table of names and values")
-    return dict(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
-
-
-def _line(value: Any) -> str:
-    """Text that a terminal, a table and a header can show: without line breaks and other control characters."""
-    if any(unicodedata.category(letter) == "Cc" for letter in _text(value)):
-        raise ValueError(f"{value!r} is not one line of text")
-    return str(value)
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or int(value) != value:
-        raise TypeError(f"{value!r} is no whole number")
-    return int(value)
-
-
-def _wholes(values: Any) -> tuple[int, ...]:
-    return tuple(_whole(value) for value in values)
-
-
 def _range(ends: Any) -> tuple[float, float]:
-    low, high = _numbers(ends)
+    low, high = numbers(ends)
     return low, high
-
-
-def _numbers(values: Any) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
 
 
 def to_metadata(model: Model, sha256: str, extra: dict[str, Any]) -> dict[str, Any]:

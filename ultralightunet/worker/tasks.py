@@ -114,14 +114,14 @@ class Tasks:
         name = model.partition("@")[0]
         place = Path(folder) if folder else default_store(name)
         store = Store(place)
-        cases = store.cases() if store.exists else []
+        count = store.count()
         return {
             "store": str(place),
-            "cases": len(cases),
-            "names": [case.name for case in cases],
-            "holdout": sum(case.role == "holdout" for case in cases),
+            "cases": count.total(),
+            "names": store.names(),
+            "holdout": count["holdout"],
             "newer": store.newer,
-            "classes": [_class_facts(entry) for entry in store.classes] if cases else [],
+            "classes": [_class_facts(entry) for entry in store.classes],
             "versions": [
                 {
                     "id": version.model.id,
@@ -197,7 +197,7 @@ class Tasks:
             "dice": revision.dice,
             "voxels_changed": revision.voxels_changed,
             "voxels_checked": revision.voxels_checked,
-            "cases": len(Store(store).cases()),
+            "cases": Store(store).count().total(),
         }
 
     def open(self, *, store: str, case: str, image: str, labels: str, prediction: str) -> Work:
@@ -230,7 +230,7 @@ class Tasks:
 
         source = Path(dicom_source) if dicom_source else None
         written = yield from exporting(Store(store), folder, format=format, dicom_source=source)
-        return {"folder": str(written), "cases": len(Store(store).cases())}
+        return {"folder": str(written), "cases": Store(store).count().total()}
 
     def retrain(self, *, store: str, model: str, arguments: Sequence[str] = ()) -> Work:
         """Retrain in a process of its own; `arguments` are further ones of `ultralight retrain`."""
