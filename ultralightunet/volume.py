@@ -24,7 +24,7 @@ class Source:
 
     Attributes:
         path: file or folder.
-        format: "nifti", "analyze", "freesurfer", "nrrd", "metaimage", "dicom", "image" (PNG, JPEG, TIFF) or "array".
+        format: "nifti", "analyze", "freesurfer", "nrrd", "metaimage", "dicom", "image" (PNG, JPEG, BMP, WebP, TIFF) or "array".
         header: what a writer of that format needs again, e.g. NIfTI's sform and qform codes; no patient data.
     """
 

@@ -20,7 +20,7 @@ from ..layers.grid import KEY, Grid, LayerData
 from .series import read_all
 
 MEDICAL_SUFFIXES = tuple(suffix for suffix, kind in SUPPORTED_SUFFIXES.items() if kind != "image")
-"""Files that this plugin opens; napari itself opens PNG, JPEG and TIFF."""
+"""Files that this plugin opens; napari itself opens pictures and TIFF."""
 
 _AXES = ("z", "y", "x")
 

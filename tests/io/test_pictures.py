@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import tifffile
 from PIL import Image
 
 from ultralightunet import InputError
-from ultralightunet.io import read_image, read_labels
+from ultralightunet.io import output_paths, read_image, read_labels
 
 RANDOM = np.random.default_rng(1)
 GREY = RANDOM.integers(0, 256, (6, 9)).astype(np.uint8)
@@ -49,6 +51,60 @@ def test_alpha_is_dropped(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_image(tmp_path / f"rgba{suffix}").array, COLOUR)
         Image.fromarray(np.concatenate([GREY[..., None], alpha], -1)).save(tmp_path / f"la{suffix}")
         np.testing.assert_array_equal(read_image(tmp_path / f"la{suffix}").array, GREY)
+
+
+@pytest.mark.parametrize("array", [GREY, COLOUR], ids=["grey", "colour"])
+def test_bmp_and_webp_are_read_and_labels_of_them_written_to_png(tmp_path: Path, array: np.ndarray) -> None:
+    for suffix, options in ((".bmp", {}), (".webp", {"lossless": True})):
+        path = tmp_path / f"picture{suffix}"
+        Image.fromarray(array).save(path, **options)
+        volume = read_image(path)
+        # WebP knows colours only.
+        grey = array.ndim == 2 and volume.channels == 3
+        np.testing.assert_array_equal(volume.array[..., 0] if grey else volume.array, array)
+        assert (volume.has_spacing, volume.source.format) == (False, "image")
+        assert output_paths([path], tmp_path / "out") == {path: tmp_path / "out" / "picture.png"}
+
+
+def test_labels_are_not_taken_from_a_compression_that_changes_them(tmp_path: Path) -> None:
+    Image.fromarray(GREY).save(tmp_path / "labels.webp")
+    with pytest.raises(InputError, match="whose compression changes them"):
+        read_labels(tmp_path / "labels.webp")
+    Image.fromarray(GREY % 3).save(tmp_path / "labels.bmp")
+    np.testing.assert_array_equal(read_labels(tmp_path / "labels.bmp").labels, GREY % 3)
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".png"])
+def test_a_picture_that_moves_is_refused(tmp_path: Path, suffix: str) -> None:
+    frames = [Image.fromarray(np.roll(COLOUR, n, axis=0)) for n in range(4)]
+    frames[0].save(tmp_path / f"film{suffix}", save_all=True, append_images=frames[1:])
+    with pytest.raises(InputError, match="expected one picture, found 4"):
+        read_image(tmp_path / f"film{suffix}")
+
+
+def test_16_bits_of_grey_beside_alpha_are_kept(tmp_path: Path) -> None:
+    rows = np.stack([DEEP, np.full_like(DEEP, 7)], axis=-1).astype(">u2")
+    packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    parts = ((b"IHDR", struct.pack(">IIBBBBB", 9, 6, 16, 4, 0, 0, 0)), (b"tEXt", b"note\0by hand"), (b"IDAT", packed), (b"IEND", b""))
+    chunks = [struct.pack(">I", len(part)) + kind + part + struct.pack(">I", zlib.crc32(kind + part)) for kind, part in parts]
+    path = tmp_path / "deep.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    np.testing.assert_array_equal(read_image(path).array, DEEP)
+    assert read_image(path).array.dtype == np.uint16
+    data = bytearray(path.read_bytes())
+    data[data.index(b"IDAT") + 20] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="deep.png"):
+        read_image(path)
+
+
+def test_a_bmp_is_as_long_as_its_size_makes(tmp_path: Path) -> None:
+    Image.fromarray(COLOUR).save(tmp_path / "x.bmp")
+    data = bytearray((tmp_path / "x.bmp").read_bytes())
+    data[18] -= 1
+    (tmp_path / "x.bmp").write_bytes(data)
+    with pytest.raises(InputError, match="168 bytes of pixels where its size makes 144"):
+        read_image(tmp_path / "x.bmp")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -127,7 +183,7 @@ def test_a_tiff_over_time_asks_for_a_volume(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "time.tif", volume_index=2).array, array[2])
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp", ".tif"])
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "header only"])
 def test_damaged_files_are_named_in_one_sentence(tmp_path: Path, damage: str, suffix: str, capfd: pytest.CaptureFixture[str]) -> None:
     whole = tmp_path / f"whole{suffix}"

@@ -1,4 +1,4 @@
-"""Images in, labels out: NIfTI, Analyze, FreeSurfer, NRRD, MetaImage, DICOM, PNG, JPEG and TIFF."""
+"""Images in, labels out: NIfTI, Analyze, FreeSurfer, NRRD, MetaImage, DICOM, PNG, JPEG, BMP, WebP and TIFF."""
 
 from __future__ import annotations
 

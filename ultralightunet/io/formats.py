@@ -29,6 +29,8 @@ SUPPORTED_SUFFIXES: Mapping[str, str] = MappingProxyType(
         ".png": "image",
         ".jpg": "image",
         ".jpeg": "image",
+        ".bmp": "image",
+        ".webp": "image",
         ".tif": "image",
         ".tiff": "image",
     }

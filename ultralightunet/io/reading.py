@@ -25,7 +25,7 @@ def read_image(path: str | Path, *, volume_index: int | None = None, series: str
     """An image with its geometry.
 
     Args:
-        path: NIfTI, Analyze, FreeSurfer, NRRD, MetaImage, DICOM, PNG, JPEG or TIFF file, or a folder with a DICOM series.
+        path: NIfTI, Analyze, FreeSurfer, NRRD, MetaImage, DICOM, PNG, JPEG, BMP, WebP or TIFF file, or a folder with a DICOM series.
         volume_index: which volume of a series (time points), from 0.
         series: Series Instance UID, where a folder holds several series.
 
@@ -214,8 +214,8 @@ def read_labels(path: str | Path, *, volume_index: int | None = None, series: st
 
 
 def _read_labels(path: Path, volume_index: int | None, series: str | None) -> Segmentation:
-    if suffix_of(path) in (".jpg", ".jpeg"):
-        raise InputError(f"expected labels, found a JPEG {path}, whose compression changes them; save them as PNG")
+    if suffix_of(path) in (".jpg", ".jpeg", ".webp"):
+        raise InputError(f"expected labels, found a JPEG or WebP {path}, whose compression changes them; save them as PNG")
     if path.name.lower().endswith(".seg.nrrd") and path.is_file():
         from .segments import read_segments
 
