@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,18 @@ class Tasks:
         """The work of a request, not yet begun.
 
         Raises:
-            InputError: if nothing of that name can be done.
+            InputError: if nothing of that name can be done, or not with what is told about it.
         """
         name = request["do"]
         if name not in self._by_name():
             raise InputError(f"expected a task {', '.join(self._by_name())}, found {name!r}; update UltraLight on both sides")
         arguments = {key: value for key, value in request.items() if key not in ("id", "do")}
-        work: Work = self._by_name()[name](**arguments)
+        task = self._by_name()[name]
+        try:
+            inspect.signature(task).bind(**arguments)
+        except TypeError as error:
+            raise InputError(f"expected what the task {name} takes, found {error}; update UltraLight on both sides") from error
+        work: Work = task(**arguments)
         return work
 
     def _by_name(self) -> dict[str, Any]:
@@ -256,11 +262,18 @@ def _volume(
     is_flat: bool = False,
 ) -> Volume:
     source = Source(header={"modality": modality} if modality else {})
-    return Volume(_array(image, is_flat=is_flat), np.array(affine, np.float64), channels, has_spacing, source)
+    try:
+        placed = np.array(affine, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"expected an affine of 4x4 numbers, found {error}; update UltraLight on both sides") from error
+    return Volume(_array(image, is_flat=is_flat), placed, channels, has_spacing, source)
 
 
 def _array(path: str, *, is_flat: bool = False) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(path, allow_pickle=False)
+    try:
+        array: NDArray[Any] = np.load(path, allow_pickle=False)
+    except (EOFError, ValueError) as error:
+        raise InputError(f"expected an array of NumPy in {path}, found another thing ({error}); check the disk's free space") from error
     return array[0] if is_flat else array
 
 
