@@ -8,14 +8,13 @@ from functools import partial
 from typing import Any
 
 from napari import Viewer
-from napari.layers import Layer
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QFormLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from ultralightunet.errors import InputError, UltraLightError
 from ultralightunet.inference.session import Request
-from ultralightunet.volume import Segmentation
 
+from .correct.belongs import Belongs
 from .correct.class_table import ClassTable
 from .correct.correct import KEYS as TOOL_KEYS
 from .correct.correct import Correct
@@ -24,14 +23,19 @@ from .drafts.recovery import Recovery
 from .drafts.unsaved import Unsaved
 from .improve.improve import Improve
 from .keep.save import SAVE_KEY, Save
+from .keep.save_labels import SaveLabels
 from .keep.stores import Stores
 from .layers.active_labels import ActiveLabels
+from .layers.brush_guard import BrushGuard
 from .layers.conversion import Picture
-from .layers.grid import LayerData
 from .layers.image_choice import ImageChoice
+from .layers.viewers import forget_viewer, note_viewer
+from .parts.calm_wheel import CalmWheel
 from .parts.fold import Fold
 from .parts.worker import show_failure
 from .prompt.point import POINT_KEY, PointAt
+from .segment.doubts import Doubts
+from .segment.landing import Landing
 from .segment.model_choice import ModelChoice
 from .segment.options import Options
 from .segment.run_bar import RunBar
@@ -55,6 +59,9 @@ QFrame#recovery { border: 1px solid #ffb300; border-radius: 3px; }
 SEGMENT_KEY = "Control-Shift-G"
 CANCEL_KEY = "Control-Shift-X"
 BOX_KEY = "Control-Shift-B"
+UNDO_KEY = "Control-Z"
+REDO_KEY = "Control-Shift-Z"
+"""napari has these for the labels that are selected; the dock has them for those that its tools work on, whatever is selected."""
 
 
 class UltraLightWidget(QScrollArea):
@@ -64,10 +71,13 @@ class UltraLightWidget(QScrollArea):
         image: which image layer.
         model: which model.
         scope: which part of the image.
+        doubts: what speaks against the image.
         options: device and the like.
         run: buttons and progress.
         table: the classes of the labels in use.
         point: labelling what is pointed at.
+        belongs: the scan of labels that came from a file.
+        save_labels: a file of labels.
         correct: tools.
         save: saving and exporting.
         improve: retraining and versions.
@@ -80,25 +90,30 @@ class UltraLightWidget(QScrollArea):
         # napari hands plugins a proxy whose layers are proxies too, new ones each time; layers are told apart by identity here.
         viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._viewer = viewer
+        note_viewer(viewer)
         self.image = ImageChoice(viewer)
         self.model = ModelChoice()
         self.scope = ScopeChoice(viewer)
+        self.doubts = Doubts()
         self.options = Options()
         self.run = RunBar()
         self.table = ClassTable(viewer, lambda: self.model.model)
         self.unsaved = Unsaved(viewer, self)
         self.recovery = Recovery(viewer, self.unsaved)
         self._active = ActiveLabels(viewer, self)
+        self.belongs = Belongs(viewer, self._active)
         self._stores = Stores(self)
         self.point = PointAt(viewer, self._active, lambda: self.image.layer)
         self.correct = Correct(viewer, self._active)
         self.save = Save(viewer, self._active, self._stores, image=lambda: self.image.layer, model=lambda: self.model.model)
+        self.save_labels = SaveLabels(viewer, self._active)
         self.improve = Improve(self._stores, lambda: self.model.model, self.options.threads)
+        self._landing = Landing(viewer, self.run, self.doubts)
         self._lay_out()
         self.image.widget.changed.connect(self._adapt)
         self.model.combo.changed.connect(self._adapt)
         self.run.requested.connect(self.segment)
-        self.run.segmented.connect(self._add_labels)
+        self.run.segmented.connect(self._landing.add)
         self.options.home_chosen.connect(self.model.use_home)
         self.unsaved.changed.connect(self._mark_unsaved)
         self.save.saved.connect(self._note_saved)
@@ -107,6 +122,8 @@ class UltraLightWidget(QScrollArea):
             fold.opened.connect(partial(self._show_fold, fold))
         self._bind_keys()
         self._adapt()
+        self.scope.combo.changed.connect(self._show_doubts)
+        self._brush_guard = BrushGuard(viewer)
         self._closing = Closing(self._viewer, self.unsaved, self._offer_to_save, self)
         # Qt destroys this widget with its window; napari's events and a running segmentation know nothing of that.
         self._farewell = _Farewell(self)
@@ -128,6 +145,9 @@ class UltraLightWidget(QScrollArea):
         except UltraLightError as error:
             self.run.say(show_failure(error))
             return
+        self._show_doubts()
+        self.doubts.warn()
+        self._landing.begin()
         self.run.start(picture, request)
 
     def _request(self) -> tuple[Picture, Request]:
@@ -139,21 +159,20 @@ class UltraLightWidget(QScrollArea):
         picture = Picture.of(layer, self._viewer.dims.point, self._viewer.dims.units)
         return picture, Request(model, **self.scope.selection(picture), **self.options.arguments())
 
-    def _add_labels(self, segmentation: Segmentation, layer_data: LayerData) -> None:
-        layer = Layer.create(*layer_data)
-        layer.brush_size = 5
-        # napari gives the layer another name where there is one of this name: nothing is replaced.
-        self._viewer.add_layer(layer)
-        self._viewer.layers.selection.active = layer
-        if not segmentation.labels.any():
-            self.run.say("Done: nothing was found. Is the model made for this kind of image?")
-        elif segmentation.facts.get("voxel_size_assumed"):
-            self.run.say("Done. The image does not tell its voxel size; 1 mm was assumed.")
-
     def _adapt(self, *_: object) -> None:
         self.scope.adapt(self.image.layer, self.model.model)
+        self._show_doubts()
         self.save.show_model()
         self.improve.show_model()
+
+    def _show_doubts(self, *_: object) -> None:
+        layer = self.image.layer
+        try:
+            picture = None if layer is None else Picture.of(layer, self._viewer.dims.point, self._viewer.dims.units)
+        except UltraLightError:
+            # That it cannot be segmented at all is told when that is asked for.
+            picture = None
+        self.doubts.judge(picture, self.model.model, self.scope)
 
     def _mark_unsaved(self) -> None:
         count = len(self.unsaved.layers)
@@ -162,7 +181,7 @@ class UltraLightWidget(QScrollArea):
         self.save.setToolTip(f"Labels could not be kept on disk: {self.unsaved.trouble}" if self.unsaved.trouble else "")
 
     def _note_saved(self, *_: object) -> None:
-        self.unsaved.flush()
+        self.unsaved.check_now()
         # Labels from elsewhere have their classes since they were saved.
         self.table.follow_selection()
         self.improve.show_model()
@@ -192,6 +211,7 @@ class UltraLightWidget(QScrollArea):
             POINT_KEY: self.point.start,
             SAVE_KEY: self.save.save_correction,
         }
+        actions |= {UNDO_KEY: self.correct.undo, REDO_KEY: self.correct.redo}
         actions |= {key: partial(self.correct.use, tool) for tool, key in TOOL_KEYS.items()}
         for key, action in actions.items():
             self._viewer.bind_key(key, _ignoring_the_viewer(action), overwrite=True)
@@ -208,6 +228,7 @@ class UltraLightWidget(QScrollArea):
         form.addRow("Scope", self.scope)
         self.segmenting = Fold("Segment", "Find structures in an image with a trained model.")
         self.segmenting.body.addLayout(form)
+        self.segmenting.body.addWidget(self.doubts)
         self.segmenting.body.addWidget(self.options)
         self.segmenting.body.addWidget(self.run)
         self.segmenting.expand()
@@ -216,10 +237,11 @@ class UltraLightWidget(QScrollArea):
         layout = QVBoxLayout(content)
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(6)
-        for part in (self.recovery, self.segmenting, self.table, *self._folds):
+        for part in (self.recovery, self.segmenting, self.belongs, self.table, self.save_labels, *self._folds):
             layout.addWidget(part)
         layout.addStretch(1)
         layout.addWidget(notice)
+        self._calm_wheel = CalmWheel(content)
         self.setWidget(content)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -242,6 +264,8 @@ class _Farewell:
             widget.improve,
             widget._active,
             widget.unsaved,
+            widget._brush_guard,
+            widget.belongs,
         )
         self._run = widget.run
         self._is_said = False
@@ -251,9 +275,10 @@ class _Farewell:
             return
         self._is_said = True
         self._run.abandon()
+        forget_viewer(self._viewer)
         for part in self._parts:
             part.close_down()
-        for key in (SEGMENT_KEY, CANCEL_KEY, BOX_KEY, POINT_KEY, SAVE_KEY, *TOOL_KEYS.values()):
+        for key in (SEGMENT_KEY, CANCEL_KEY, BOX_KEY, POINT_KEY, SAVE_KEY, UNDO_KEY, REDO_KEY, *TOOL_KEYS.values()):
             self._viewer.bind_key(key, None, overwrite=True)
 
 

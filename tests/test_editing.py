@@ -184,9 +184,9 @@ def test_a_difference_leads_from_one_to_the_other_and_back() -> None:
     edit = difference(before, after)
     assert len(edit) == np.count_nonzero(before == 2)
     changed = before.copy()
-    changed[edit.where] = edit.after
+    changed[edit.box] = edit.after
     assert np.array_equal(changed, after)
-    changed[edit.where] = edit.before
+    changed[edit.box] = edit.before
     assert np.array_equal(changed, before)
 
 
@@ -197,5 +197,6 @@ def test_what_was_painted_meanwhile_is_left_out_of_a_difference() -> None:
     painted[8, 18, 20:24] = 2
     fitting = edit.still_fitting(painted)
     assert len(fitting) == len(edit) - 4
-    painted[fitting.where] = fitting.after
+    painted[fitting.box] = fitting.after
     assert (painted[8, 18, 20:24] == 2).all()
+    assert np.count_nonzero(painted == 1) == 0

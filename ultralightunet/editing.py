@@ -6,7 +6,7 @@ shape and type. `difference` says what a tool did, so that a host can apply it t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, prod
@@ -17,22 +17,28 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .events import Progress, finish
 from .inference import postprocessing
+from .inference.blurring import blurred
+from .inference.islands import islands_of
 from .inference.outlines import between
 
 Labels = NDArray[Any]
 Mask = NDArray[np.bool_]
 Part = tuple[slice, ...]
+Steps = Generator[Progress, None, Labels]
+"""A tool at work: its progress, then the new labels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """Which voxels change, and how.
+    """Which voxels change, and how: a box, and what is in it before and after. Indices of each voxel would take ten times as much memory.
 
     Attributes:
-        where: their indices, one array for each axis, in the smallest type that holds them: a host keeps them for undo.
-        before: their labels until now.
-        after: their new labels.
+        box: the smallest one that holds all that changes; empty if nothing does.
+        before: the labels in it until now.
+        after: the labels in it afterwards.
+        count: how many voxels change.
 
     Example:
         >>> import numpy as np
@@ -40,22 +46,26 @@ class Edit:
         >>> before, after = np.array([[0, 0, 1]]), np.array([[2, 0, 3]])
         >>> edit = difference(before, after)
         >>> len(edit), edit.after.tolist()
-        (2, [2, 3])
+        (2, [[2, 0, 3]])
         >>> edit.still_fitting(np.array([[0, 0, 9]])).after.tolist()
-        [2]
+        [[2, 0, 9]]
     """
 
-    where: tuple[NDArray[Any], ...]
+    box: Part
     before: Labels
     after: Labels
+    count: int
 
     def __len__(self) -> int:
-        return len(self.before)
+        return self.count
 
     def still_fitting(self, labels: Labels) -> Edit:
         """Without the voxels that someone has changed in `labels` meanwhile: what a person paints counts more than what a tool does."""
-        same = labels[self.where] == self.before
-        return self if same.all() else Edit(tuple(axis[same] for axis in self.where), self.before[same], self.after[same])
+        now = labels[self.box]
+        if np.array_equal(now, self.before):
+            return self
+        after = np.where(now == self.before, self.after, now)
+        return Edit(self.box, now.copy(), after, int(np.count_nonzero(after != now)))
 
 
 def difference(before: Labels, after: Labels) -> Edit:
@@ -65,12 +75,12 @@ def difference(before: Labels, after: Labels) -> Edit:
         >>> import numpy as np
         >>> from ultralightunet.editing import difference
         >>> edit = difference(np.array([[0, 0, 1]]), np.array([[2, 0, 1]]))
-        >>> [axis.tolist() for axis in edit.where], edit.before.tolist(), edit.after.tolist()
-        ([[0], [0]], [0], [2])
+        >>> edit.box, edit.before.tolist(), edit.after.tolist()
+        ((slice(0, 1, None), slice(0, 1, None)), [[0]], [[2]])
     """
-    kind = np.int16 if max(before.shape) < 2**15 else np.int64
-    where = tuple(axis.astype(kind) for axis in np.nonzero(before != after))
-    return Edit(where, before[where], after[where])
+    changed = before != after
+    box = _part_of(changed) or (slice(0, 0),) * before.ndim
+    return Edit(box, before[box], after[box], int(np.count_nonzero(changed)))
 
 
 def fill_between(labels: Labels, classes: Collection[int], *, axis: int, spacing: Sequence[float], over: bool = False) -> Labels:
@@ -145,15 +155,28 @@ def remove_small(labels: Labels, classes: Collection[int], *, smallest: float, s
         >>> remove_small(np.array([[1, 1, 0, 1]]), [1], smallest=1.0, spacing=(1.0, 0.5)).tolist()
         [[1, 1, 0, 0]]
     """
+    return finish(removing_small(labels, classes, smallest=smallest, spacing=spacing))
+
+
+def removing_small(labels: Labels, classes: Collection[int], *, smallest: float, spacing: Sequence[float]) -> Steps:
+    """As `remove_small`, class by class; closing it cancels.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.editing import removing_small
+        >>> for step in removing_small(np.array([[1, 1, 0, 1]]), [1], smallest=1.0, spacing=(1.0, 0.5)):
+        ...     step
+        Progress(stage='Remove islands', done=0, total=1)
+    """
     out = labels.copy()
-    for label in classes:
-        if (part := _part_of(out == label)) is None:
-            continue
-        islands, count = scipy.ndimage.label(out[part] == label)
-        sizes = np.bincount(islands.ravel(), minlength=count + 1) * prod(spacing)
-        small = sizes < smallest
-        small[0] = False
-        out[part][small[islands]] = 0
+    boxes = _parts_of(labels, classes)
+    for done, (label, part) in enumerate(boxes.items()):
+        yield Progress("Remove islands", done, len(boxes))
+        found = islands_of(labels[part] == label)
+        small = found.voxels_of(found.sizes * prod(spacing) < smallest)
+        if len(small):
+            inside = out[part]
+            inside[np.unravel_index(small, inside.shape)] = 0
     return out
 
 
@@ -208,19 +231,42 @@ def smooth(labels: Labels, classes: Collection[int], *, radius: float, spacing: 
         >>> smooth(spike, [1], radius=1.0, spacing=(1.0, 1.0))[3].tolist()
         [0, 0, 0, 0, 0, 0, 0]
     """
+    return finish(smoothing(labels, classes, radius=radius, spacing=spacing))
+
+
+def smoothing(labels: Labels, classes: Collection[int], *, radius: float, spacing: Sequence[float]) -> Steps:
+    """As `smooth`, class by class; closing it cancels.
+
+    Example:
+        >>> import numpy as np
+        >>> from ultralightunet.editing import smoothing
+        >>> for step in smoothing(np.array([[0, 1, 1, 0]]), [1], radius=1.0, spacing=(1.0, 1.0)):
+        ...     step
+        Progress(stage='Smooth', done=0, total=1)
+    """
     out = labels.copy()
     sigma = [radius / size for size in spacing]
-    wanted = np.isin(labels, list(classes))
-    if (part := _part_of(wanted, [ceil(3 * s) + 1 for s in sigma])) is None:
+    margin = [ceil(3 * s) + 1 for s in sigma]
+    boxes = _parts_of(labels, classes)
+    if not boxes:
         return out
-    around, best = labels[part], np.full(labels[part].shape, -1, np.float32)
-    winner = around.copy()
-    for label in np.unique(around):
-        share = scipy.ndimage.gaussian_filter((around == label).astype(np.float32), sigma, truncate=3, mode="nearest")
-        more = share > best
-        best[more], winner[more] = share[more], label
-    changed = wanted[part] | np.isin(winner, list(classes))
-    out[part][changed] = winner[changed]
+    part = _around(boxes.values(), margin, labels.shape)
+    around = labels[part]
+    # Shares add up to one: what prevails where none of the labels does is the background.
+    best, total = np.zeros(around.shape, np.float32), np.zeros(around.shape, np.float32)
+    winner = np.zeros_like(around)
+    inner = _parts_of(around)
+    for done, (label, box) in enumerate(inner.items()):
+        yield Progress("Smooth", done, len(inner))
+        near = _around([box], margin, around.shape)
+        share = blurred(around[near] == label, sigma)
+        total[near] += share
+        np.copyto(winner[near], label, where=share > best[near])
+        np.maximum(best[near], share, out=best[near])
+    np.subtract(1, total, out=total)
+    np.copyto(winner, 0, where=best <= total)
+    changed = np.isin(around, list(classes)) | np.isin(winner, list(classes))
+    np.copyto(out[part], winner, where=changed)
     return out
 
 
@@ -238,10 +284,24 @@ def erase(labels: Labels, classes: Collection[int]) -> Labels:
     return out
 
 
-def _part_of(mask: Mask, margin: Sequence[int] | None = None) -> Part | None:
+def _parts_of(labels: Labels, classes: Collection[int] | None = None) -> dict[int, Part]:
+    """The box of each of these classes (or of all) that there is, by its label; the background has none."""
+    kind = np.int32 if labels.dtype.itemsize > 2 else labels.dtype
+    found = scipy.ndimage.find_objects(labels.astype(kind, copy=False))
+    wanted = range(1, len(found) + 1) if classes is None else [label for label in classes if 0 < label <= len(found)]
+    return {label: found[label - 1] for label in wanted if found[label - 1] is not None}
+
+
+def _around(parts: Collection[Part] | Any, margin: Sequence[int], shape: tuple[int, ...]) -> Part:
+    """The box around boxes, wider by a margin, inside of an array."""
+    sides = list(zip(*parts, strict=True))
+    return tuple(
+        slice(max(0, min(s.start for s in side) - m), min(n, max(s.stop for s in side) + m))
+        for side, m, n in zip(sides, margin, shape, strict=True)
+    )
+
+
+def _part_of(mask: Mask) -> Part | None:
     """The box around a mask, None if it is empty."""
     found = scipy.ndimage.find_objects(mask.view(np.uint8), max_label=1)
-    if not found or found[0] is None:
-        return None
-    wider = margin or (0,) * mask.ndim
-    return tuple(slice(max(0, part.start - m), part.stop + m) for part, m in zip(found[0], wider, strict=True))
+    return found[0] if found and found[0] is not None else None

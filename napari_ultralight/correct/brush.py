@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers.conversion import grid_of, world_matrix
+from ..layers.conversion import known_grid_of, world_matrix
 
 
 def brush_mm(layer: Any, dims: Any) -> float:
@@ -25,7 +25,8 @@ def set_brush(layer: Any, dims: Any, *, mm: float, in_3d: bool) -> None:
 
 def _smallest_voxel(layer: Any, dims: Any) -> float:
     """Edge in mm of the voxels that napari counts a brush in: the smallest along the axes that are painted."""
-    spacing = grid_of(layer).shown_spacing
+    grid = known_grid_of(layer)
+    spacing = grid.shown_spacing if grid is not None else tuple(np.linalg.norm(world_matrix(layer)[:-1, :-1], axis=0))
     painted = [axis - (dims.ndim - len(spacing)) for axis in dims.order[-layer.n_edit_dimensions :]]
     return min([spacing[axis] for axis in painted if axis >= 0] or spacing)
 

@@ -32,6 +32,9 @@ class ClassRows(QTableWidget):
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(AMOUNT, QHeaderView.ResizeMode.ResizeToContents)
         self.setColumnWidth(COLOR, 30)
+        # A click leaves the keys to napari's tools (1 to 4); Tab comes here for the arrow keys, and goes on.
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setTabKeyNavigation(False)
 
     def fill(
         self,

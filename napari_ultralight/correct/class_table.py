@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from magicgui.widgets import PushButton
 from napari.layers import Labels
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from ultralightunet.corrections.classes import unnamed_classes
 from ultralightunet.errors import InputError
 from ultralightunet.models import LabelClass, Model
 
@@ -58,7 +59,7 @@ class ClassTable(QWidget):
         layout.addLayout(row)
         self._counting = Counting(lambda: self._layer, self)
         self._counting.counted.connect(self._counted)
-        self._table.cellClicked.connect(self._use_row)
+        self._table.cellClicked.connect(self._clicked)
         self._table.currentCellChanged.connect(self._use_row)
         viewer.layers.selection.events.active.connect(self.follow_selection)
         viewer.layers.events.removed.connect(self._forget_removed)
@@ -69,6 +70,11 @@ class ClassTable(QWidget):
     def layer(self) -> Any:
         """The layer that is shown, or None."""
         return self._layer
+
+    @property
+    def is_counting(self) -> bool:
+        """Whether amounts are being counted, or soon will be."""
+        return self._counting.is_busy
 
     def rows(self) -> list[tuple[int, str, str]]:
         """Label, name and amount of each row, as shown."""
@@ -98,7 +104,10 @@ class ClassTable(QWidget):
         if new.index > np.iinfo(self._layer.data.dtype).max:
             show_failure(InputError(f"expected at most {new.index - 1} classes in these labels, found one more; convert them to int32"))
             return
-        show_classes(self._layer, (*classes_of(self._layer.metadata[KEY]), new))
+        known = classes_of(self._layer.metadata[KEY])
+        # Classes are numbered without gaps: labels between that nobody uses have numbers for names.
+        between = unnamed_classes(new.index - 1)[len(known) :]
+        show_classes(self._layer, (*known, *between, new))
         self._layer.selected_label = new.index
         self.show_layer(self._layer)
 
@@ -162,9 +171,22 @@ class ClassTable(QWidget):
     def _ask_for_class(self) -> None:
         if self._layer is None:
             return
-        asked = NewClass(classes_of(self._layer.metadata[KEY]), self)
+        known = classes_of(self._layer.metadata[KEY])
+        asked = NewClass(known, self, index=self._unnamed(known))
         if asked.exec():
             self.add_class(asked.label_class)
+
+    def _unnamed(self, known: Sequence[LabelClass]) -> int | None:
+        """The label that is painted with, or one that there is, which has no class yet; None if all have one."""
+        named = {c.index for c in known}
+        labels = [int(self._layer.selected_label), *(label for label, _, _ in self._table.rows())]
+        return next((label for label in labels if label > 0 and label not in named), None)
+
+    def _clicked(self, row: int, *_: int) -> None:
+        self._use_row(row)
+        # Whatever had the keys before, such as a number that was typed: who clicks a class wants to paint.
+        if hasattr(self._viewer, "window"):
+            self._viewer.window._qt_viewer.canvas.native.setFocus()
 
     def _use_row(self, row: int, *_: int) -> None:
         if self._layer is None or row < 0:

@@ -11,13 +11,13 @@ from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, PushButton
 from qtpy.QtWidgets import QFormLayout, QGridLayout, QHBoxLayout, QLabel, QWidget
 
 from ultralightunet import editing
-from ultralightunet.editing import Edit
 from ultralightunet.errors import InputError, UltraLightError
+from ultralightunet.events import Progress
 
 from ..layers.active_labels import ActiveLabels
-from ..layers.conversion import classes_of, grid_of
+from ..layers.conversion import classes_of, known_grid_of
 from ..layers.grid import KEY
-from ..layers.target import Change, Target
+from ..layers.target import Change, Step, Target
 from ..parts.fold import Fold
 from ..parts.job import Job
 from ..parts.worker import show_failure
@@ -47,6 +47,7 @@ class Correct(Fold):
         smallest: islands below this many ml are removed.
         hole: whether holes are looked for in 3D or slice by slice.
         radius: of smoothing, in mm.
+        cancel: stops what is at work; there only while something is.
         buttons: by name: "between", "largest", "small", "holes", "smooth", "erase", "prediction".
     """
 
@@ -60,7 +61,8 @@ class Correct(Fold):
         self._job = Job(self)
         self._job.returned.connect(self._apply)
         self._job.failed.connect(self.say)
-        self._job.ended.connect(self._show_buttons)
+        self._job.progressed.connect(self._show_progress)
+        self._job.ended.connect(self._ended)
         self.scope = ComboBox(choices=self._scopes, nullable=False, tooltip="Which labels the tools below work on.")
         self.brush = FloatSpinBox(
             value=5.0, min=0.1, max=200.0, step=1.0, tooltip="Diameter of napari's brush and eraser in millimetres; [ and ] change it, too."
@@ -79,6 +81,8 @@ class Correct(Fold):
         self.radius.native.setSuffix(" mm")
         for spin, decimals in ((self.brush, 1), (self.smallest, 2), (self.radius, 1)):
             spin.native.setDecimals(decimals)
+        self.cancel = PushButton(text="Cancel", tooltip="Stop the tool that is at work; nothing is changed.")
+        self.cancel.changed.connect(self.stop)
         self.buttons = {name: self._button(name, text, tip) for name, (text, tip) in _BUTTONS.items()}
         self._status = QLabel()
         self._status.setWordWrap(True)
@@ -125,6 +129,22 @@ class Correct(Fold):
         self.say(f"{self._name}…")
         self._show_buttons()
 
+    def stop(self) -> None:
+        """Cancel the tool that is at work; it ends with the class that it is at."""
+        if self._job.is_running:
+            self._job.stop()
+            self.say("Cancelling…")
+
+    def undo(self) -> None:
+        """Take back the last step on the labels that the tools work on, whatever layer is selected."""
+        if self.layer is not None:
+            self.layer.undo()
+
+    def redo(self) -> None:
+        """Take the last step again."""
+        if self.layer is not None:
+            self.layer.redo()
+
     def say(self, text: str) -> None:
         """Show a line beneath the tools."""
         self._status.setText(text)
@@ -167,18 +187,26 @@ class Correct(Fold):
         plain: dict[str, Change] = {"largest": editing.keep_largest, "holes": editing.fill_holes, "erase": editing.erase}
         return plain[name]
 
+    def _show_progress(self, event: Progress) -> None:
+        self.say(f"{event.stage}: {event.done} of {event.total} classes" if event.total > 1 else f"{event.stage}…")
+
+    def _ended(self, was_cancelled: bool) -> None:
+        if was_cancelled:
+            self.say(f"{self._name}: cancelled; nothing was changed.")
+        self._show_buttons()
+
     def _axis_in_view(self, target: Target) -> int | None:
         dims = self._viewer.dims
         inner = [axis - (dims.ndim - target.labels.ndim) for axis in dims.not_displayed if axis >= dims.ndim - target.labels.ndim]
         return int(inner[0]) if len(inner) == 1 else None
 
-    def _apply(self, edit: Edit) -> None:
+    def _apply(self, step: Step) -> None:
         target = self._target
         if target is None or target.layer not in self._viewer.layers:
             self.say(f"{self._name}: the labels were removed meanwhile; nothing was changed.")
             return
         try:
-            count = target.apply(edit)
+            count = target.apply(step)
         except UltraLightError as error:
             self.say(show_failure(error))
             return
@@ -225,11 +253,7 @@ class Correct(Fold):
         return [("axis in view", None), *((f"axis {name}", n) for n, name in enumerate(names))]
 
     def _show_units(self) -> None:
-        layer = self.layer
-        try:
-            grid = grid_of(layer) if layer is not None else None
-        except InputError:
-            grid = None
+        grid = known_grid_of(self.layer)
         is_flat = grid is not None and len(grid.shape) == 2
         is_sized = grid is None or grid.has_spacing
         self.smallest.native.setSuffix((" cm²" if is_flat else " ml") if is_sized else " thousand")
@@ -240,6 +264,7 @@ class Correct(Fold):
     def _show_buttons(self, *_: Any) -> None:
         layer = self.layer
         is_free = layer is not None and not self._job.is_running
+        self.cancel.native.setVisible(self._job.is_running)
         for name, button in self.buttons.items():
             button.enabled = is_free and (name != "prediction" or "prediction" in layer.metadata.get(KEY, {}))
 
@@ -272,6 +297,7 @@ class Correct(Fold):
         self.body.addLayout(grid)
         self.body.addLayout(last)
         self.body.addWidget(self._status)
+        self.body.addWidget(self.cancel.native)
         self.say("")
 
 

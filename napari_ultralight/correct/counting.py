@@ -16,7 +16,7 @@ from ..layers.conversion import attributes_of, segmentation_of
 from ..parts.worker import show_failure
 
 PAUSE_MS = 300
-"""How long painting must rest before voxels are counted anew."""
+"""How long after a stroke voxels are counted anew at the latest: strokes that follow each other quickly are counted together."""
 
 Counted = tuple[Any, Segmentation, dict[int, int], dict[int, float] | None]
 """A layer, what it holds, voxels by label, millilitres by label or None."""
@@ -42,9 +42,16 @@ class Counting(QObject):
         self._pause.setInterval(PAUSE_MS)
         self._pause.timeout.connect(self.now)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being counted, or soon will be."""
+        return self._counter is not None or bool(self._pause.isActive())
+
     def soon(self) -> None:
-        """Count once nothing has changed for a while."""
-        self._pause.start()
+        """Count in a moment."""
+        # Begun anew at each stroke it would never end while someone paints without a rest.
+        if not self._pause.isActive():
+            self._pause.start()
 
     def now(self) -> None:
         """Count, or as soon as the count under way is done."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from magicgui.widgets import LineEdit, PushButton
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QColorDialog, QDialog, QDialogButtonBox, QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QColorDialog, QDialog, QDialogButtonBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from ultralightunet.corrections.classes import named_classes
 from ultralightunet.models import LabelClass
@@ -17,23 +17,28 @@ from ultralightunet.models import LabelClass
 class NewClass(QDialog):
     """Asks for a name and a colour.
 
+    Args:
+        known: the classes that there are.
+        index: the label that gets a class; None for the next one.
+
     Attributes:
         name: of the class.
         color: the button that shows the colour, and lets one choose another.
         buttons: OK and Cancel; OK only for a name that is new.
     """
 
-    def __init__(self, known: Sequence[LabelClass], parent: QWidget | None = None) -> None:
+    def __init__(self, known: Sequence[LabelClass], parent: QWidget | None = None, *, index: int | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("New class")
         self._known = {c.name.casefold() for c in known}
-        self._index = max((c.index for c in known), default=0) + 1
+        self._index = max((c.index for c in known), default=0) + 1 if index is None else index
         # The names are not used, only the colour that the last of so many classes has.
         self._rgb = named_classes([str(n) for n in range(self._index)])[-1].color
         self.name = LineEdit(tooltip="What is labelled, e.g. “tumour”; a new version of the model will know it.")
         self.color = PushButton(text="Change…", tooltip="The colour of its labels.")
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         form = QFormLayout()
+        form.addRow("Label", QLabel(str(self._index)))
         form.addRow("Name", self.name.native)
         form.addRow("Colour", self.color.native)
         layout = QVBoxLayout(self)

@@ -31,12 +31,12 @@ def fill_between(target: Target, *, axis: int) -> Change:
 def remove_small(target: Target, *, smallest_ml: float) -> Change:
     """See `editing.remove_small`; of a 2D image the size is in cm2, without a voxel size in thousands of voxels."""
     factor = 1000 if len(target.grid.shape) == 3 or not target.grid.has_spacing else 100
-    return partial(editing.remove_small, smallest=smallest_ml * factor, spacing=target.grid.shown_spacing)
+    return partial(editing.removing_small, smallest=smallest_ml * factor, spacing=target.grid.shown_spacing)
 
 
 def smooth(target: Target, *, radius: float) -> Change:
     """See `editing.smooth`."""
-    return partial(editing.smooth, radius=radius, spacing=target.grid.shown_spacing)
+    return partial(editing.smoothing, radius=radius, spacing=target.grid.shown_spacing)
 
 
 def back_to_prediction(target: Target) -> Change:

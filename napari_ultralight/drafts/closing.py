@@ -25,7 +25,9 @@ class Closing(QObject):
         self._viewer = viewer
         self._unsaved = unsaved
         self._offer_to_save = offer_to_save
-        viewer.window._qt_window.installEventFilter(self)
+        # A viewer without a window, such as a script makes, is closed by nobody.
+        if self._has_window:
+            viewer.window._qt_window.installEventFilter(self)
 
     def eventFilter(self, watched: Any, event: QEvent) -> bool:
         """Ask before the window closes."""
@@ -40,8 +42,12 @@ class Closing(QObject):
     def dock_closed(self) -> None:
         """Say where unsaved labels are, once napari has closed the dock, which cannot be refused."""
         names = [layer.name for layer in self._unsaved.layers]
-        if names:
+        if names and self._has_window:
             QTimer.singleShot(0, lambda: _ask_to_reopen(self._viewer, names))
+
+    @property
+    def _has_window(self) -> bool:
+        return hasattr(self._viewer, "window")
 
     def _may_close(self) -> bool:
         self._unsaved.flush()

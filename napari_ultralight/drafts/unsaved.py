@@ -28,14 +28,15 @@ from .drafts import Draft, DraftFolder
 logger = logging.getLogger(__name__)
 
 PAUSE_MS = 1500
-"""How long painting must rest before it is kept on disk."""
+"""How long after a stroke it is kept on disk at the latest, and how long the next draft waits for the strokes after it."""
 
 
 class Unsaved(QObject):
     """Watches the labels layers of a viewer.
 
     A layer counts as unsaved while its labels are others than when they were predicted or last saved: undoing everything makes it saved
-    again. A moment after each change a draft is written on another thread.
+    again. It is marked at once when it is painted; a moment after the first stroke a draft is written on another thread, however quickly
+    the next strokes follow.
 
     Signals: `changed()` when other layers than before are unsaved; `removed(Draft)` when an unsaved layer was removed from the viewer.
 
@@ -55,6 +56,7 @@ class Unsaved(QObject):
         self._slots: dict[Any, Any] = {}
         self._edited: set[Any] = set()
         self._to_check: list[Any] = []
+        self._leaving: list[Any] = []
         self._unsaved: set[Any] = set()
         self._written: dict[str, str] = {}
         # A draft must not be replaced by an older one.
@@ -87,7 +89,14 @@ class Unsaved(QObject):
         self._edited.add(layer)
         if layer not in self._to_check:
             self._to_check.append(layer)
-        self._pause.start()
+        # Begun anew at each stroke it would never end while someone paints without a rest.
+        if not self._pause.isActive() and not self._job.is_running:
+            self._pause.start()
+
+    def check_now(self) -> None:
+        """Look at what changed without waiting for more, on another thread."""
+        self._pause.stop()
+        self._check()
 
     def flush(self) -> None:
         """Write at once what is not on disk yet."""
@@ -118,20 +127,28 @@ class Unsaved(QObject):
     def _watch(self, layer: Any) -> None:
         if not isinstance(layer, Labels) or layer in self._slots or layer.multiscale or is_helper(layer):
             return
-        look, redraw = partial(self._changed, layer), partial(self._redrawn, layer)
-        self._slots[layer] = (look, redraw)
-        for emitter in (layer.events.paint, layer.events.data, layer.events.metadata):
-            emitter.connect(look)
+        paint, look, redraw = partial(self._painted, layer), partial(self._changed, layer), partial(self._redrawn, layer)
+        self._slots[layer] = (paint, look, redraw)
+        for emitter in (layer.events.paint, layer.events.data):
+            emitter.connect(paint)
+        layer.events.metadata.connect(look)
         # Undo and redo do no more than redraw the layer, and so does scrolling.
         layer.events.set_data.connect(redraw)
         if SAVED in layer.metadata.get(KEY, {}):
             self.look_at(layer)
 
     def _let_go(self, layer: Any) -> None:
-        look, redraw = self._slots.pop(layer)
-        for emitter in (layer.events.paint, layer.events.data, layer.events.metadata):
-            emitter.disconnect(look)
+        paint, look, redraw = self._slots.pop(layer)
+        for emitter in (layer.events.paint, layer.events.data):
+            emitter.disconnect(paint)
+        layer.events.metadata.disconnect(look)
         layer.events.set_data.disconnect(redraw)
+
+    def _painted(self, layer: Any, event: Any = None) -> None:
+        self.look_at(layer)
+        if layer not in self._unsaved:
+            self._unsaved.add(layer)
+            self.changed.emit()
 
     def _changed(self, layer: Any, event: Any = None) -> None:
         self.look_at(layer)
@@ -148,33 +165,43 @@ class Unsaved(QObject):
         if layer not in self._slots:
             return
         self._let_go(layer)
-        if layer in self._to_check or layer is self._at_work:
-            self._checked(self._look(layer))
-            self._to_check = [other for other in self._to_check if other is not layer]
         self._edited.discard(layer)
+        if layer in self._unsaved or layer in self._to_check or layer is self._at_work:
+            # Nobody paints in it any more: what it holds is looked at on another thread, and offered if it was not saved.
+            self._leaving.append(layer)
+            self._to_check = [layer, *(other for other in self._to_check if other is not layer)]
+            self.check_now()
         if layer in self._unsaved:
             self._unsaved.discard(layer)
-            self.removed.emit(Draft.of(layer))
             self.changed.emit()
 
     def _check(self) -> None:
         if self._job.is_running or not self._to_check:
+            # What waits is looked at once the job is done.
             return
         layer = self._at_work = self._to_check.pop(0)
         self._job.start(lambda: self._looking(layer))
 
     def _go_on(self, was_cancelled: bool = False) -> None:
         self._at_work = None
-        if self._to_check and not self._pause.isActive():
+        if self._leaving:
             self._check()
+        elif self._to_check:
+            self._pause.start()
 
     def _checked(self, result: tuple[Any, str, str]) -> None:
+        if result[0] in self._leaving and result[0] not in self._to_check:
+            self._leaving.remove(result[0])
+            if result[1]:
+                self.removed.emit(Draft.of(result[0]))
+            return
         before = (result[0] in self._unsaved, self.trouble)
         layer, written, self.trouble = result
         self._written[_key(layer)] = "" if self.trouble else written
-        if written:
+        if written and layer not in self._leaving:
             self._unsaved.add(layer)
-        else:
+        elif layer not in self._to_check:
+            # Else it was painted again since it was looked at.
             self._unsaved.discard(layer)
         if before != (layer in self._unsaved, self.trouble):
             self.changed.emit()

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from ultralightunet.io import SUPPORTED_SUFFIXES, base_name, is_dicom_folder
 from ultralightunet.io.formats import looks_like_dicom, suffix_of
+from ultralightunet.io.meaning import meaning_of
 from ultralightunet.volume import Volume
 
+from ..layers.derived import SAMPLE, sample_of
 from ..layers.grid import KEY, Grid, LayerData
+from .labels import labels_layer
 from .series import read_all
 
 MEDICAL_SUFFIXES = tuple(suffix for suffix, kind in SUPPORTED_SUFFIXES.items() if kind != "image")
@@ -25,20 +28,29 @@ MEDICAL_SUFFIXES = tuple(suffix for suffix, kind in SUPPORTED_SUFFIXES.items() i
 _AXES = ("z", "y", "x")
 
 
-def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
-    """`read` if it can open `path` (one, or several), else None."""
+def get_reader(path: str | list[str] = ()) -> Callable[[str | list[str]], list[LayerData]] | None:  # type: ignore[assignment]
+    """`read` if it can open `path` (one, or several), else None; none at all is what napari's command palette hands over."""
     paths = [path] if isinstance(path, str) else path
     return read if paths and all(_is_ours(Path(p)) for p in paths) else None
 
 
 def read(path: str | list[str]) -> list[LayerData]:
-    """An image layer for each image; a folder with several DICOM series has several.
+    """An image layer for each image, or a labels layer for labels that say what they are; a folder with several DICOM series has several.
 
     Raises:
         InputError: if an image cannot be read.
     """
     paths = [path] if isinstance(path, str) else path
-    return [_image_layer(Path(p), *image) for p in paths for image in _told(Path(p))]
+    return [layer for p in paths for layer in _layers(Path(p))]
+
+
+def _layers(path: Path) -> Iterator[LayerData]:
+    meaning = meaning_of(path)
+    if meaning is not None or path.name.lower().endswith(".seg.nrrd"):
+        yield labels_layer(path, meaning)
+        return
+    for image in _told(path):
+        yield _image_layer(path, *image)
 
 
 def _told(path: Path) -> Iterator[tuple[Volume, NDArray[Any] | None, str]]:
@@ -68,13 +80,14 @@ def _image_layer(path: Path, volume: Volume, volumes: NDArray[Any] | None, detai
         data = np.moveaxis(data, -1, 0)
     leading = data.ndim - rgb - dims
     name = base_name(path)
+    first = data[..., 0] if rgb else data
     arguments: dict[str, Any] = {
         "name": f"{name} {detail}" if detail else name,
         "scale": (1.0,) * leading + (grid.shown_spacing if grid.has_spacing else (1.0,) * dims),
         "translate": (0.0,) * leading + (grid.shown_origin if grid.has_spacing else (0.0,) * dims),
         "units": ("pixel",) * leading + (("mm" if grid.has_spacing else "pixel"),) * dims,
         "axis_labels": (("channel", "t") if leading > 1 else ("t",) if volumes is not None else ("channel",))[:leading] + _AXES[-dims:],
-        "metadata": {KEY: grid.to_metadata()},
+        "metadata": {KEY: {**grid.to_metadata(), SAMPLE: sample_of(first, dims)}},
         "rgb": rgb,
     }
     if not rgb and (limits := _contrast_limits(data)):

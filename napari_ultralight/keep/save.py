@@ -19,7 +19,6 @@ from ..layers.active_labels import ActiveLabels
 from ..layers.conversion import classes_of, note_saved, show_classes
 from ..layers.correction import Correction
 from ..layers.grid import KEY
-from ..layers.packed import digest
 from ..parts.ask import confirm
 from ..parts.fold import Fold
 from ..parts.job import Job
@@ -172,15 +171,15 @@ class Save(Fold):
         self.say("Saving…")
         self._show_buttons()
 
-    def _saved(self, result: str | tuple[Revision, Correction]) -> None:
+    def _saved(self, result: str | tuple[Revision, Correction, str]) -> None:
         if isinstance(result, str):
             self._question = result
             return
-        revision, correction = result
+        revision, correction, saved = result
         layer = self._layer
         if not classes_of(layer.metadata.get(KEY, {})):
             show_classes(layer, correction.classes)
-        note_saved(layer, digest(correction.data))
+        note_saved(layer, saved)
         role = "it will be learned from" if revision.role == "train" else "it is held out, to test what was learned from the others"
         again = f", revision {revision.number}" if revision.number > 1 else ""
         self.say(f"Saved as case {revision.case[:8]}{again}; {role}.")
@@ -196,20 +195,22 @@ class Save(Fold):
             self._save(confirmed=True)
 
     def _chosen(self) -> None:
-        layer = self._active.layer
-        image = layer.metadata.get(KEY, {}).get("image", layer.name) if layer is not None else ""
         # The next image may be another patient's.
         with self.patient.changed.blocked():
-            self.patient.value = self._patients.get(image, "")
+            self.patient.value = self._patients.get(self._image_id(), "")
         self.show_model()
         self._show_buttons()
         self.say("")
         self.look()
 
     def _keep_patient(self, text: str) -> None:
+        if self._active.layer is not None:
+            self._patients[self._image_id()] = text
+
+    def _image_id(self) -> str:
+        """What tells the image of the labels in use from all others; its name does not."""
         layer = self._active.layer
-        if layer is not None:
-            self._patients[layer.metadata.get(KEY, {}).get("image", layer.name)] = text
+        return "" if layer is None else layer.metadata.get(KEY, {}).get("image_id", str(layer.unique_id))
 
     def _opened(self) -> None:
         self.look()

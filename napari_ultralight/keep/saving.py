@@ -12,6 +12,7 @@ from ultralightunet.events import Progress
 from ultralightunet.models import images_seen, load_model
 
 from ..layers.correction import Correction
+from ..layers.packed import digest
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ def comparing(correction: Correction, checked: Checked) -> Generator[Progress, N
         return str(error)
 
 
-def saving(correction: Correction, checked: Checked, to: Destination) -> Generator[Progress, None, str | tuple[Revision, Correction]]:
-    """The correction as it was saved, or what the user has to confirm first: "same" or "empty"."""
+def saving(correction: Correction, checked: Checked, to: Destination) -> Generator[Progress, None, str | tuple[Revision, Correction, str]]:
+    """The correction as it was saved and the digest of its labels, or what the user has to confirm first: "same" or "empty"."""
     yield Progress("Saving", 0, 1)
     labels, prediction = correction.labels(), correction.prediction()
     if not to.confirmed:
@@ -64,7 +65,7 @@ def saving(correction: Correction, checked: Checked, to: Destination) -> Generat
         confirmed=to.confirmed,
         seen_in_training=_seen(to.model),
     )
-    return revision, correction
+    return revision, correction, digest(correction.data)
 
 
 def _seen(model: str) -> frozenset[str]:

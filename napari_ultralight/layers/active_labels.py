@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from .helpers import is_helper
 
 PAUSE_MS = 400
-"""How long painting must rest before it is told."""
+"""How long after a stroke it is told at the latest: strokes that follow each other quickly are told together."""
 
 
 class ActiveLabels(QObject):
@@ -77,11 +77,13 @@ class ActiveLabels(QObject):
             getattr(emitter, action)(slot)
 
     def _touched(self, event: Any = None) -> None:
-        self._pause.start()
+        # Begun anew at each stroke it would never end while someone paints without a rest.
+        if not self._pause.isActive():
+            self._pause.start()
 
     def _redrawn(self, event: Any = None) -> None:
         # Undo and redo only redraw the layer; so does scrolling, after which nothing has changed.
         point = tuple(self._viewer.dims.point)
         if point == self._point:
-            self._pause.start()
+            self._touched()
         self._point = point

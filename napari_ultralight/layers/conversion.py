@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from napari.experimental import unlink_layers
 from napari.layers import Labels
 from numpy.typing import NDArray
 
@@ -16,11 +18,18 @@ from ultralightunet.errors import InputError
 from ultralightunet.models import LabelClass
 from ultralightunet.volume import Affine, Segmentation, Volume
 
+from .derived import derived_grid, has_facts, refuse_if_turned
 from .grid import KEY, Grid, LayerData
 from .packed import digest, pack
 
 SAVED = "saved"
 """In a layer's facts: the digest of the labels as they were when they were predicted or last saved."""
+
+OPENED = "opened"
+"""In a layer's facts: that the labels came from a file, so that only the user knows which scan they belong to."""
+
+_UNNAMED = re.compile(r"(axis )?-?\d*")
+"""How napari calls axes that nobody named."""
 
 OTHER_COLOR = (0.6, 0.6, 0.6, 1.0)
 """Of labels that the model does not know, such as those that a user adds."""
@@ -38,6 +47,7 @@ class Picture:
         grid: the image's voxels.
         placement: napari's arguments that put labels where the image is.
         layer_id: of the layer, which may be renamed.
+        leading: names of the axes that `index` counts along.
     """
 
     name: str
@@ -47,6 +57,12 @@ class Picture:
     grid: Grid
     placement: Mapping[str, Any]
     layer_id: str = ""
+    leading: tuple[str, ...] = ()
+
+    @property
+    def name_with_index(self) -> str:
+        """The layer's name, and which of its images is meant where it has several: "scan t=3"."""
+        return " ".join((self.name, *(f"{axis}={number}" for axis, number in zip(self.leading, self.index, strict=True))))
 
     @classmethod
     def of(cls, layer: Any, point: Sequence[float] = (), units: Sequence[Any] | None = None) -> Picture:
@@ -68,7 +84,10 @@ class Picture:
         dims = len(grid.shape)
         at = position(layer, point, units)
         index = tuple(int(np.clip(round(at[axis]), 0, shape[axis] - 1)) for axis in range(layer.ndim - dims))
-        return cls(layer.name, data, index, layer.rgb, grid, _placement(layer, index), str(layer.unique_id))
+        # Axes that nobody named: what lies over a picture are slices, over a volume time points.
+        unnamed = "z" if dims == 2 else "t"
+        leading = tuple(unnamed if _UNNAMED.fullmatch(name) else name for name in layer.axis_labels[: len(index)])
+        return cls(layer.name, data, index, layer.rgb, grid, _placement(layer, index), str(layer.unique_id), leading)
 
     def volume(self) -> Volume:
         """The image on its own grid; reads or computes what is not in memory yet, so keep it off the GUI's thread."""
@@ -135,7 +154,11 @@ def segmentation_of(data: Any, attributes: Mapping[str, Any], others: Iterable[A
         if array.ndim == len(attributes["metadata"][KEY].get("shape", array.shape)):
             break
         array = array[0]
-    grid = Grid.from_metadata(attributes.get("metadata", {}), array.shape) or _covered_grid(array.shape, attributes, others)
+    metadata = attributes.get("metadata", {})
+    grid = Grid.from_metadata(metadata, array.shape) or _covered_grid(array.shape, attributes, others)
+    if grid is None and has_facts(metadata):
+        matrix = _matrix_of_attributes(attributes, np.asarray(data).ndim)[-array.ndim - 1 :, -array.ndim - 1 :]
+        grid = derived_grid(attributes.get("name", "the layer"), metadata[KEY], array, matrix)
     if grid is None:
         dims = min(array.ndim, 3)
         grid = foreign_grid(
@@ -143,7 +166,7 @@ def segmentation_of(data: Any, attributes: Mapping[str, Any], others: Iterable[A
         )
     if array.ndim != len(grid.shape):
         raise InputError(f"expected labels of {len(grid.shape)} axes, found {array.ndim}; save the labels of one time point")
-    facts = attributes.get("metadata", {}).get(KEY, {})
+    facts = metadata.get(KEY, {})
     return Segmentation(
         np.ascontiguousarray(grid.to_native(array)),
         grid.affine,
@@ -158,6 +181,7 @@ def segmentation_of(data: Any, attributes: Mapping[str, Any], others: Iterable[A
 def attributes_of(layer: Any) -> dict[str, Any]:
     """What `segmentation_of` needs to know of a layer beside its data."""
     return {
+        "name": layer.name,
         "metadata": layer.metadata,
         "scale": layer.scale,
         "translate": layer.translate,
@@ -178,14 +202,20 @@ def with_classes(facts: Mapping[str, Any], classes: Sequence[LabelClass]) -> dic
 
 def note_saved(layer: Any, digest_of_labels: str) -> None:
     """Note in a Labels layer that the labels with a certain digest are safe."""
-    layer.metadata = {**layer.metadata, KEY: {**layer.metadata.get(KEY, {}), SAVED: digest_of_labels}}
+    set_facts(layer, {**layer.metadata.get(KEY, {}), SAVED: digest_of_labels})
 
 
 def show_classes(layer: Any, classes: Sequence[LabelClass]) -> None:
     """Let a Labels layer have these classes, in their colours."""
-    layer.metadata = {**layer.metadata, KEY: with_classes(layer.metadata.get(KEY, {}), classes)}
+    set_facts(layer, with_classes(layer.metadata.get(KEY, {}), classes))
     layer.colormap = class_colors(classes)
     layer.features = {"index": [c.index for c in classes], "class": [c.name for c in classes]}
+
+
+def set_facts(layer: Any, facts: Mapping[str, Any]) -> None:
+    """Give a layer other facts, and no other one: layers that are linked share their metadata and colours, which an image cannot have."""
+    unlink_layers([layer], ["metadata", "features", "colormap"])
+    layer.metadata = {**layer.metadata, KEY: dict(facts)}
 
 
 def class_colors(classes: Iterable[LabelClass]) -> dict[int | None, tuple[float, ...]]:
@@ -201,15 +231,30 @@ def grid_of(layer: Any) -> Grid:
     """The voxels of an Image or Labels layer, those of one time point if it has several.
 
     Raises:
-        InputError: if the layer's transform is singular.
+        InputError: if the layer's transform is singular, or the layer was derived from one of ours so that nobody knows where it lies.
     """
     data = layer.data[0] if layer.multiscale else layer.data
     shape = tuple(int(n) for n in data.shape[: layer.ndim])
     grid = Grid.from_metadata(layer.metadata, shape)
-    if grid is not None:
+    if has_facts(layer.metadata):
+        facts = layer.metadata[KEY]
+        channel = data[..., 0] if getattr(layer, "rgb", False) else data
+        dims = min(len(facts["shape"]), layer.ndim)
+        shown = channel[(0,) * (layer.ndim - dims)]
+        if grid is None:
+            return derived_grid(layer.name, facts, shown, world_matrix(layer)[-dims - 1 :, -dims - 1 :])
+        refuse_if_turned(layer.name, facts, shown)
         return grid
     dims = 2 if getattr(layer, "rgb", False) or layer.ndim == 2 else 3
     return foreign_grid(shape[-dims:], world_matrix(layer)[-dims - 1 :, -dims - 1 :], layer.units[-dims:])
+
+
+def known_grid_of(layer: Any) -> Grid | None:
+    """As `grid_of`, None for no layer and for one that cannot be placed: that is told when it is used, not while it is chosen."""
+    try:
+        return None if layer is None else grid_of(layer)
+    except InputError:
+        return None
 
 
 def foreign_grid(shape: tuple[int, ...], matrix: NDArray[np.float64], units: Sequence[Any] | None) -> Grid:

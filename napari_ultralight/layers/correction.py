@@ -16,7 +16,7 @@ from ultralightunet.errors import InputError
 from ultralightunet.models import LabelClass, Model
 from ultralightunet.volume import Segmentation
 
-from .conversion import Picture, classes_of, world_matrix
+from .conversion import OPENED, Picture, classes_of, world_matrix
 from .grid import KEY, Grid
 from .packed import unpack
 
@@ -54,10 +54,12 @@ class Correction:
         Raises:
             InputError: if no image lies where the labels do, or nobody knows what the labels mean.
         """
+        facts = layer.metadata.get(KEY, {})
+        if OPENED in facts and "image_id" not in facts:
+            raise InputError(f"expected to know which scan {layer.name!r} belongs to, found none chosen; choose it beside “Labels of”")
         image = image_of(layer, layers, preferred=preferred)
         if image is None:
             raise InputError(f"expected the image of {layer.name!r}, found none that lies where it does; open the image again")
-        facts = layer.metadata.get(KEY, {})
         classes = classes_of(facts) or (model.classes if model else ())
         if not classes:
             raise InputError(f"expected to know what the labels of {layer.name!r} mean, found no model; choose a model")
@@ -137,3 +139,30 @@ def checked_slices(grid: Grid, slices: Mapping[int, Sequence[int]]) -> dict[int,
         if pairs:
             found[pairs[0][0]] = sorted(index for _, index in pairs)
     return found
+
+
+def asked_for(metadata: Mapping[str, Any], grid: Grid) -> Checked:
+    """The part of the image that a model was asked to label, None for all of it: nobody has seen labels of the rest."""
+    box, axis, number = _asked(metadata)
+    if number is not None and box is None:
+        return {axis: [number]}
+    if box is None:
+        return None
+    mask = np.zeros(grid.shape, np.bool_)
+    ranges = [slice(start, stop) for start, stop in box]
+    if number is not None:
+        ranges[axis] = slice(number, number + 1)
+    mask[tuple(ranges)] = True
+    return mask
+
+
+def asked_in_words(metadata: Mapping[str, Any]) -> str:
+    """What `asked_for` is: "box", "slice", or "" for all of the image."""
+    box, _, number = _asked(metadata)
+    return "slice" if number is not None else "box" if box is not None else ""
+
+
+def _asked(metadata: Mapping[str, Any]) -> tuple[Any, int, int | None]:
+    facts = metadata.get(KEY, {}).get("facts", {})
+    axis, number = facts.get("axis"), facts.get("slice")
+    return facts.get("box"), axis or 0, number if axis is not None else None

@@ -142,8 +142,15 @@ class Grid:
         facts = metadata.get(KEY)
         if not isinstance(facts, Mapping) or "axes" not in facts:
             return None
+        grid = cls.whole(facts)
+        # A layer that was cropped or turned in napari keeps its metadata, but they are no longer about it: see `derived`.
+        return grid if grid.shown_shape == shown_shape[-len(grid.shape) :] else None
+
+    @classmethod
+    def whole(cls, facts: Mapping[str, Any]) -> Grid:
+        """The grid that facts in a layer's metadata tell of, whatever the layer has become."""
         source = facts["source"]
-        grid = cls(
+        return cls(
             tuple(facts["shape"]),
             checked_affine(facts["affine"]),
             tuple(facts["axes"]),
@@ -151,8 +158,29 @@ class Grid:
             facts["has_spacing"],
             Source(Path(source["path"]) if source["path"] else None, source["format"], source["header"]),
         )
-        # A layer that was cropped or turned in napari keeps its metadata, but they are no longer about it.
-        return grid if grid.shown_shape == shown_shape[-len(grid.shape) :] else None
+
+    def part(self, shape: tuple[int, ...], to_whole: NDArray[np.float64]) -> Grid:
+        """The grid of a part of what is shown, or of a thinned out or turned one.
+
+        Args:
+            shape: of the part.
+            to_whole: its voxels' indices, with a one behind them, to those of this grid as it is shown.
+
+        Raises:
+            InputError: if the part is flat.
+        """
+        dims = len(self.shape)
+        stored = np.zeros((dims + 1, dims + 1))
+        stored[dims, dims] = 1
+        for shown, (axis, flip) in enumerate(zip(self.axes, self.flipped, strict=True)):
+            stored[axis, shown] = -1 if flip else 1
+            stored[axis, dims] = self.shape[axis] - 1 if flip else 0
+        moved = stored @ to_whole
+        # Indices are listed (k, j, i) here, and (i, j, k) where an affine takes them.
+        step = np.eye(4)
+        step[:dims, :dims] = moved[:dims, :dims][::-1, ::-1]
+        step[:dims, 3] = moved[:dims, dims][::-1]
+        return Grid.as_is(shape, self.affine @ step, has_spacing=self.has_spacing)
 
     def _flips(self, leading: int) -> tuple[slice, ...]:
         return (slice(None),) * leading + tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flipped)

@@ -22,6 +22,26 @@ def unpack(facts: dict[str, Any]) -> NDArray[Any]:
     return np.frombuffer(bytearray(zlib.decompress(facts["blob"])), facts["dtype"]).reshape(facts["shape"])
 
 
+class Packed:
+    """An array in few bytes, which numpy unpacks wherever it is used as one: napari keeps such for undo.
+
+    Args:
+        array: of labels.
+    """
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._facts = pack(array)
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return len(self._facts["blob"])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """The array, always a new one."""
+        return unpack(self._facts).astype(dtype or self._facts["dtype"], copy=False)
+
+
 def digest(array: NDArray[Any]) -> str:
     """What tells two arrays of labels apart."""
     return hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16).hexdigest()

@@ -18,9 +18,24 @@ from ultralightunet.events import Progress
 
 from .conversion import grid_of, position
 from .grid import Grid
+from .packed import Packed
 
-Change = Callable[[NDArray[Any], Collection[int]], NDArray[Any]]
-"""Labels as they are shown, and the classes to work on: to new labels."""
+Change = Callable[[NDArray[Any], Collection[int]], NDArray[Any] | editing.Steps]
+"""Labels as they are shown, and the classes to work on: to new labels, or the steps towards them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What a tool or a prompt does, and what napari keeps of it for undo and redo, which is small."""
+
+    edit: Edit
+    before: Packed
+    after: Packed
+
+    @classmethod
+    def of(cls, edit: Edit) -> Step:
+        """Packed; belongs off the GUI's thread where much changes."""
+        return cls(edit, Packed(edit.before), Packed(edit.after))
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,15 +71,17 @@ class Target:
         index = tuple(int(np.clip(round(at[n]), 0, layer.data.shape[n] - 1)) for n in range(leading))
         return cls(layer, grid, index, np.array(layer.data[index]), classes)
 
-    def working(self, name: str, change: Change) -> Generator[Progress, None, Edit]:
-        """Run a tool on the copy; belongs off the GUI's thread."""
+    def working(self, name: str, change: Change) -> Generator[Progress, None, Step]:
+        """Run a tool on the copy; belongs off the GUI's thread. Closing it cancels once the tool looks up."""
         yield Progress(name, 0, 1)
         classes = self.classes
         if classes is None:
             classes = tuple(int(label) for label in np.unique(self.labels) if label)
-        return editing.difference(self.labels, change(self.labels, classes))
+        found = change(self.labels, classes)
+        after = (yield from found) if isinstance(found, Generator) else found
+        return Step.of(editing.difference(self.labels, after))
 
-    def apply(self, edit: Edit) -> int:
+    def apply(self, step: Step) -> int:
         """Change the layer in one step that Ctrl+Z takes back; what was painted meanwhile stays.
 
         Returns:
@@ -73,8 +90,13 @@ class Target:
         shown = np.asarray(self.layer.data[self.index])
         if shown.shape != self.labels.shape:
             raise InputError(f"expected {self.layer.name!r} as it was, found other voxels; use the tool again")
-        edit = edit.still_fitting(shown)
+        edit = step.edit.still_fitting(shown)
+        if edit is not step.edit:
+            step = Step.of(edit)
         if len(edit):
-            leading = tuple(np.full(len(edit), n, np.int64) for n in self.index)
-            self.layer.data_setitem((*leading, *edit.where), edit.after)
+            box = (*self.index, *edit.box)
+            self.layer.data[box] = edit.after
+            # As `data_setitem` does it, which knows nothing but the index of every voxel: 330 MB for one head.
+            self.layer._save_history((box, step.before, step.after))
+            self.layer.refresh()
         return len(edit)

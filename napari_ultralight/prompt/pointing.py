@@ -13,10 +13,9 @@ from napari.layers import Layer
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
-from ultralightunet.editing import Edit
 from ultralightunet.engines import Engine
 from ultralightunet.errors import InputError, UltraLightError
-from ultralightunet.events import Progress
+from ultralightunet.events import Progress, finish
 from ultralightunet.models import LabelClass
 from ultralightunet.prompting import Point, Prompt, PromptSession, into_labels
 from ultralightunet.prompting.network import prompt_engine
@@ -171,8 +170,7 @@ class Pointing(QObject):
         def change(labels: NDArray[Any], _: Any) -> NDArray[Any]:
             return into_labels(labels, mask, index, over=over, in_place_of=replaced)
 
-        edit = _result(target.working("Take over", change))
-        count = target.apply(edit)
+        count = target.apply(finish(target.working("Take over", change)))
         self.drop()
         if next_class:
             layer.selected_label = index + 1
@@ -334,15 +332,6 @@ KEYS = {"a": Tool.ADD, "r": Tool.REMOVE, "s": Tool.STROKE, "b": Tool.BOX, "l": T
 def _load() -> Generator[Progress, None, Engine]:
     yield Progress("Loading the network", 0, 1)
     return prompt_engine()
-
-
-def _result(work: Generator[Any, None, Edit]) -> Edit:
-    while True:
-        try:
-            next(work)
-        except StopIteration as stop:
-            edit: Edit = stop.value
-            return edit
 
 
 def _name_of(layer: Any, index: int) -> str:

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from magicgui.widgets import ComboBox, PushButton
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from ultralightunet.errors import UltraLightError
 from ultralightunet.home import home
@@ -15,6 +15,7 @@ from ultralightunet.models import Model, install_model, list_models, set_current
 from ultralightunet.models.registry import current_of
 
 from ..parts.worker import show_failure
+from ..parts.wrapped_label import WrappedLabel
 
 
 class ModelChoice(QWidget):
@@ -34,8 +35,7 @@ class ModelChoice(QWidget):
         self.add = PushButton(text="Add…", tooltip="Add a model of your own: choose its folder, the one that holds “configs” and “models”.")
         self.add.changed.connect(self._ask_for_folder)
         self.add.native.setSizePolicy(self.add.native.sizePolicy().Policy.Fixed, self.add.native.sizePolicy().Policy.Fixed)
-        self._card = QLabel()
-        self._card.setWordWrap(True)
+        self._card = WrappedLabel()
         self._card.setObjectName("card")
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)

@@ -1,27 +1,31 @@
 """Segment, Cancel, and how far it has come."""
 
+# mypy: disable-error-code="import-untyped"
+
 from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from typing import Any
 
 from magicgui.widgets import ProgressBar, PushButton
+from napari.layers import Layer
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from ultralightunet.events import Progress
 from ultralightunet.inference.session import Request, Session
 from ultralightunet.volume import Segmentation
 
 from ..layers.conversion import Picture
-from ..layers.grid import LayerData
 from ..parts.job import Job
+from ..parts.wrapped_label import WrappedLabel
 
 
 class RunBar(QWidget):
     """Two buttons and a progress bar; runs one segmentation at a time and is ready for the next whatever became of it.
 
-    Signals: `requested()` when the user wants to segment; `segmented(Segmentation, LayerData)` when that is done.
+    Signals: `requested()` when the user wants to segment; `segmented(Segmentation, Layer)` when that is done.
 
     Attributes:
         segment: the button that starts.
@@ -47,8 +51,7 @@ class RunBar(QWidget):
         )
         self.cancel = PushButton(text="Cancel", enabled=False, tooltip="Stop; nothing is added (Ctrl+Shift+X).")
         self.progress = ProgressBar(value=0, min=0, max=1, tooltip="How far the segmentation has come.")
-        self._status = QLabel("Ready")
-        self._status.setWordWrap(True)
+        self._status = WrappedLabel("Ready")
         self.segment.changed.connect(self._ask)
         self.cancel.changed.connect(self.stop)
         self.segment.native.setObjectName("segment")
@@ -100,6 +103,12 @@ class RunBar(QWidget):
         """Show a line beneath the bar."""
         self._status.setText(text)
 
+    def add(self, text: str) -> None:
+        """Say something more."""
+        self._status.setText(
+            f"{self.status}. {text}" if self.status and not self.status.endswith((".", "?")) else f"{self.status} {text}".strip()
+        )
+
     def _ask(self) -> None:
         self.requested.emit()
 
@@ -110,7 +119,7 @@ class RunBar(QWidget):
         self.progress.value = event.done if is_counted else 0
         self._status.setText(f"{event.stage}: {event.done} of {event.total}" if is_counted else f"{event.stage}…")
 
-    def _returned(self, result: tuple[Segmentation, LayerData]) -> None:
+    def _returned(self, result: tuple[Segmentation, Any]) -> None:
         facts = result[0].facts
         seconds = time.perf_counter() - self._began
         where = {"openvino": "OpenVINO", "torch": "PyTorch"}.get(facts.get("engine", ""), "")
@@ -126,9 +135,9 @@ class RunBar(QWidget):
         self.progress.value = 0
 
 
-def _segmenting(session: Session, picture: Picture, request: Request) -> Generator[Progress, None, tuple[Segmentation, LayerData]]:
-    """Labels, and the layer that shows them."""
+def _segmenting(session: Session, picture: Picture, request: Request) -> Generator[Progress, None, tuple[Segmentation, Any]]:
+    """Labels, and the layer that shows them: made here, because napari imports pandas for it, which would hold the window up."""
     yield Progress("Loading", 0, 1)
     segmentation = yield from session.segment(picture.volume(), request)
-    name = " ".join((picture.name, *(f"t={index}" for index in picture.index)))
-    return segmentation, picture.labels_layer(segmentation, name=f"{name} - {request.model.name}")
+    made = picture.labels_layer(segmentation, name=f"{picture.name_with_index} - {request.model.name}")
+    return segmentation, Layer.create(*made)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
@@ -13,8 +12,10 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from ultralightunet.errors import InputError
 from ultralightunet.models import Model
 
-from ..layers.conversion import Picture, position
+from ..layers.conversion import Picture, known_grid_of, position
 from ..layers.grid import Grid, Ranges
+from ..parts.worker import show_failure
+from .box import BoxDrawing
 
 
 class Scope(Enum):
@@ -41,7 +42,7 @@ class ScopeChoice(QWidget):
         self._viewer = viewer
         self._layer: Any = None
         self._model: Model | None = None
-        self._shapes: Any = None
+        self._drawing = BoxDrawing(viewer)
         self.combo = ComboBox(
             choices=self._scopes, tooltip="How much of the image to segment. A box is quicker where you need only one region."
         )
@@ -51,10 +52,12 @@ class ScopeChoice(QWidget):
         self.last = SpinBox(value=0, min=0, max=0, tooltip="Last slice of the box, by the number beside napari's slider.")
         for spin in (self.first, self.last):
             spin.native.setFixedWidth(92)
+            spin.changed.connect(self._keep_slices)
         self.draw.changed.connect(self.draw_box)
         self.combo.changed.connect(self._show_rows)
         self._across_row = _row(QLabel("Slices across"), self.across.native)
-        self._slices = _row(QLabel("Slices"), self.first.native, QLabel("to"), self.last.native)
+        self._slices_across = QLabel()
+        self._slices = _row(QLabel("Slices"), self.first.native, QLabel("to"), self.last.native, self._slices_across)
         self._box_row = _row(self.draw.native)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -63,6 +66,7 @@ class ScopeChoice(QWidget):
             layout.addWidget(widget)
         viewer.dims.events.order.connect(self._show_slices)
         viewer.dims.events.ndisplay.connect(self._show_slices)
+        self._drawing.changed.connect(self._show_slices)
         self.adapt(None, None)
 
     def adapt(self, layer: Any, model: Model | None) -> None:
@@ -75,6 +79,9 @@ class ScopeChoice(QWidget):
         self.across.reset_choices()
         if is_new_image:
             self._show_slices()
+            if self._drawing.has_box(layer):
+                # It was drawn before the dock was opened, or another image was looked at meanwhile.
+                self.combo.value = Scope.BOX
         self._show_rows()
 
     def selection(self, picture: Picture) -> dict[str, Any]:
@@ -100,31 +107,28 @@ class ScopeChoice(QWidget):
         """Let the user draw a rectangle on the slice in view; the latest one counts."""
         if self._layer is None:
             return
+        try:
+            placement = Picture.of(self._layer, self._viewer.dims.point, self._viewer.dims.units).placement
+        except InputError as error:
+            show_failure(error)
+            return
         self.combo.value = Scope.BOX
-        if self._shapes is None or self._shapes not in self._viewer.layers:
-            picture = Picture.of(self._layer, self._viewer.dims.point, self._viewer.dims.units)
-            self._shapes = self._viewer.add_shapes(
-                name="Box to segment",
-                ndim=self._layer.ndim,
-                edge_color="#ffd54f",
-                face_color="#ffd54f22",
-                edge_width=1,
-                **picture.placement,
-            )
-        self._viewer.layers.selection.active = self._shapes
-        self._shapes.mode = "add_rectangle"
+        self._drawing.draw(self._layer, placement)
+        self._show_slices()
 
     def close_down(self) -> None:
         """Let go of the viewer, whose events outlive this widget."""
         self._viewer.dims.events.order.disconnect(self._show_slices)
         self._viewer.dims.events.ndisplay.disconnect(self._show_slices)
+        self._drawing.close_down()
+
+    @property
+    def _shapes(self) -> Any:
+        """The layer in which the box of the chosen image is drawn, or None."""
+        return self._drawing.layer_for(self._layer)
 
     def _grid(self) -> Grid | None:
-        try:
-            return None if self._layer is None else Picture.of(self._layer).grid
-        except InputError:
-            # An image that cannot be segmented is told of when that is asked for, not while it is being chosen.
-            return None
+        return known_grid_of(self._layer)
 
     def _is_sliced(self) -> bool:
         return self._model is not None and self._model.spatial_dims == 2
@@ -147,17 +151,36 @@ class ScopeChoice(QWidget):
         self._slices.setVisible(is_volume and self.combo.value is Scope.BOX)
 
     def _show_slices(self, *_: Any) -> None:
-        """Let the spin boxes span the axis in view."""
+        """Let the spin boxes span the axis that the box is deep along, with what was chosen for it."""
         grid = self._grid()
         if grid is None or len(grid.shape) < 3:
             return
-        try:
-            last = grid.shown_shape[self._axis_in_view(grid)] - 1
-        except InputError:
+        axis = self._depth_axis(grid)
+        if axis is None:
             return
-        for spin in (self.first, self.last):
-            spin.max = last
-        self.first.value, self.last.value = 0, last
+        last = grid.shown_shape[axis] - 1
+        chosen = self._drawing.slices(self._layer, axis) or (0, last)
+        for spin, value in zip((self.first, self.last), chosen, strict=True):
+            with spin.changed.blocked():
+                spin.max = last
+                spin.value = min(value, last)
+        self._slices_across.setText(f"across {list(self._layer.axis_labels)[-3:][axis]}")
+
+    def _keep_slices(self, *_: Any) -> None:
+        grid = self._grid()
+        axis = None if grid is None or len(grid.shape) < 3 else self._depth_axis(grid)
+        if axis is not None:
+            self._drawing.keep_slices(self._layer, axis, (self.first.value, self.last.value))
+
+    def _depth_axis(self, grid: Grid) -> int | None:
+        """The shown axis that the rectangle is flat along, whatever is in view; without a rectangle the axis in view."""
+        corners = self._drawing.corners(self._layer, grid)
+        if corners is not None:
+            return int(np.ptp(corners, axis=0).argmin())
+        try:
+            return self._axis_in_view(grid)
+        except InputError:
+            return None
 
     def _axis_in_view(self, grid: Grid) -> int:
         """The shown axis that the viewer's slider runs along."""
@@ -172,15 +195,15 @@ class ScopeChoice(QWidget):
         return int(np.clip(round(at[axis]), 0, grid.shown_shape[axis] - 1))
 
     def _box(self, grid: Grid) -> Ranges:
-        corners = self._drawn_corners()
-        dims = len(grid.shape)
-        at = np.array([position(self._layer, corner, self._shapes.units)[-dims:] for corner in corners])
-        low, high = at.min(0), at.max(0)
+        corners = self._drawing.corners(self._layer, grid)
+        if corners is None:
+            raise InputError("expected a box, found none drawn; press “Draw box” and drag a rectangle on the image")
+        low, high = corners.min(0), corners.max(0)
         ranges = [
             (int(max(0, np.floor(a + 0.5))), int(min(n, np.floor(b + 0.5) + 1)))
             for a, b, n in zip(low, high, grid.shown_shape, strict=True)
         ]
-        if dims == 3:
+        if len(ranges) == 3:
             # The rectangle lies in one slice; how far it reaches across slices stands in the spin boxes.
             flat = int((high - low).argmin())
             first, last = sorted((self.first.value, self.last.value))
@@ -188,12 +211,6 @@ class ScopeChoice(QWidget):
         if any(stop <= start for start, stop in ranges):
             raise InputError("expected a rectangle on the image, found one beside it; draw it on the image")
         return tuple(ranges)
-
-    def _drawn_corners(self) -> Sequence[Any]:
-        """Corners of the latest rectangle, in napari's world."""
-        if self._shapes is None or self._shapes not in self._viewer.layers or not len(self._shapes.data):
-            raise InputError("expected a box, found none drawn; press “Draw box” and drag a rectangle on the image")
-        return [self._shapes.data_to_world(corner) for corner in self._shapes.data[-1]]
 
 
 def _row(*widgets: QWidget) -> QWidget:

@@ -18,8 +18,10 @@ from napari_ultralight.correct import counting
 from napari_ultralight.drafts import unsaved
 from napari_ultralight.layers import active_labels
 from napari_ultralight.layers.conversion import Picture
+from tests.io_files import write_nii
 from tests.small_models import small_model
 from tests.waiting import PATIENCE, Gate
+from ultralightunet.corrections import Store, default_store
 from ultralightunet.models import Intensity, load_model
 from ultralightunet.volume import Segmentation
 
@@ -147,6 +149,32 @@ def blobs(shape: tuple[int, ...] = (24, 40, 36)) -> np.ndarray:
     if len(shape) == 3:
         labels[middle[0] + 2] = 0
     return labels
+
+
+CORNERS = np.array([[10, 8, 6], [10, 8, 26], [10, 30, 26], [10, 30, 6]], float)
+"""A rectangle on slice 10."""
+
+
+def open_head(viewer: Any, tmp_path: Path) -> Any:
+    """The image layer of a file whose axes run the other way than the shown ones."""
+    path = write_nii(tmp_path / "head.nii.gz", grey(), np.diag([-1.0, 1.0, 2.0, 1.0]))
+    (image,) = viewer.open(str(path), plugin=PLUGIN)
+    return image
+
+
+def draw_box(dock: Any, corners: np.ndarray = CORNERS, *, slices: tuple[int, int] = (5, 14)) -> None:
+    """Draw a box and choose its slices."""
+    dock.scope.draw.native.click()
+    dock.scope._shapes.add_rectangles(corners)
+    dock.scope.first.value, dock.scope.last.value = slices
+
+
+def save_correction(dock: Any, qtbot: Any) -> Any:
+    """Save the labels in use; the revision."""
+    dock.save.expand()
+    dock.save.save.native.click()
+    until(qtbot, lambda: not dock.save.is_running)
+    return Store(default_store(dock.save.model_name)).cases()[0]
 
 
 def answer(button: str) -> list[str]:

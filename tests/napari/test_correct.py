@@ -107,7 +107,7 @@ def test_the_viewer_stays_alive_while_a_tool_works(open_dock: Any, qtbot: Any, g
     viewer, dock = open_dock(show=True)
     add_labels(viewer, blobs())
     dock.correct.scope.value = "every"
-    gate.before(editing, "smooth")
+    gate.before(editing, "smoothing")
     dock.correct.buttons["smooth"].native.click()
     until(qtbot, lambda: gate.is_reached)
     assert_alive(qtbot, lambda: dock.correct.is_running)

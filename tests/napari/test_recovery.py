@@ -104,7 +104,8 @@ def test_a_layer_that_was_deleted_by_mistake_is_brought_back(open_dock: Any, qtb
     labels.paint((12, 20, 18), 2)
     painted = labels.data.copy()
     viewer.layers.remove(labels)
-    assert [draft.name for draft in dock.recovery.offers] == ["scan - small"]
+    # Once they are on disk.
+    until(qtbot, lambda: [draft.name for draft in dock.recovery.offers] == ["scan - small"])
     dock.recovery.bring_back.native.click()
     (again,) = labels_in(viewer)
     assert np.array_equal(again.data, painted)
@@ -114,6 +115,7 @@ def test_a_layer_that_was_deleted_by_mistake_is_brought_back(open_dock: Any, qtb
 def test_a_saved_layer_that_is_deleted_is_not_offered(open_dock: Any, qtbot: Any, ultralight_home: Path) -> None:
     viewer, dock = open_dock()
     viewer.layers.remove(add_labels(viewer, blobs()))
+    until(qtbot, lambda: dock.unsaved.is_settled)
     assert dock.recovery.offers == []
     assert drafts(ultralight_home) == []
 
@@ -123,6 +125,7 @@ def test_discarding_asks_and_then_deletes(open_dock: Any, qtbot: Any, ultralight
     labels = add_labels(viewer, blobs())
     labels.paint((12, 20, 18), 2)
     viewer.layers.remove(labels)
+    until(qtbot, lambda: dock.recovery.offers)
     asked = answer("Cancel")
     dock.recovery.discard.native.click()
     assert "for good" in asked[0]
@@ -211,7 +214,8 @@ def test_keeping_labels_does_not_hold_up_the_viewer(open_dock: Any, qtbot: Any, 
     until(qtbot, lambda: gate.is_reached)
     assert_alive(qtbot, lambda: not dock.unsaved.is_settled)
     gate.open()
-    until(qtbot, lambda: dock.unsaved.layers == [labels])
+    until(qtbot, lambda: dock.unsaved.is_settled)
+    assert dock.unsaved.layers == [labels]
 
 
 def test_segmenting_goes_on_after_labels_were_brought_back(open_dock: Any, qtbot: Any) -> None:
@@ -219,6 +223,7 @@ def test_segmenting_goes_on_after_labels_were_brought_back(open_dock: Any, qtbot
     labels = add_labels(viewer, blobs())
     labels.paint((12, 20, 18), 2)
     viewer.layers.remove(labels)
+    until(qtbot, lambda: dock.recovery.offers)
     dock.recovery.bring_back.native.click()
     choose_model(dock, "small")
     click_segment(dock, qtbot)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import Affine, Segmentation, Source
+from .class_names import KEY, text_of
 from .data_files import MOST_FILES, Part, file_beside, files_of_pattern, read_parts
 from .geometry import itk_from_affine, lies_flat, ras_from_lps
 from .series import Series
@@ -80,6 +81,15 @@ def read_metaimage(path: Path) -> Series:
     if behind:
         notes.append(f"{behind} bytes behind the voxels that the header tells of were passed over")
     return Series(volumes, affine, channels, sized, Source(path, "metaimage", {"unit": unit or "mm"}), tuple(notes))
+
+
+def read_metaimage_header(path: Path) -> dict[str, str]:
+    """The fields by name.
+
+    Raises:
+        OSError, ValueError: if it is no such header.
+    """
+    return _header(path)[0]
 
 
 def _header(path: Path) -> tuple[dict[str, str], int]:
@@ -201,7 +211,7 @@ def _parts(path: Path, fields: Mapping[str, str], start: int, skip: int) -> list
 
 
 def write_metaimage(segmentation: Segmentation, labels: NDArray[Any], path: Path) -> None:
-    """Write `labels` (k, j, i) or (j, i) with the geometry of `segmentation` and nothing else.
+    """Write `labels` (k, j, i) or (j, i) with the geometry and the classes of `segmentation` and nothing else.
 
     Raises:
         OutputError: if the affine is sheared.
@@ -230,6 +240,7 @@ def write_metaimage(segmentation: Segmentation, labels: NDArray[Any], path: Path
         **({} if unit == "mm" else {"DistanceUnits": unit}),
         "DimSize": " ".join(map(str, labels.shape[::-1])),
         "ElementType": next(name for name, kind in _TYPES.items() if kind == little.dtype.str[1:]),
+        **({KEY: text} if (text := text_of(segmentation)) else {}),
         "ElementDataFile": "LOCAL",
     }
     path.write_bytes("".join(f"{name} = {value}\n" for name, value in fields.items()).encode() + blob)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import Affine, Segmentation, Source, Volume
+from .class_names import described_block
 from .geometry import agrees, lies_flat
 from .nifti_place import Transforms, set_both
 from .series import Series
@@ -225,7 +226,7 @@ def header_block(header: Any) -> bytes:
 
 
 def write_nifti(segmentation: Segmentation, labels: NDArray[Any], path: Path) -> None:
-    """Write `labels` (k, j, i) or (j, i) with the geometry of `segmentation`, both transforms of its image's file, and nothing else.
+    """Write `labels` (k, j, i) or (j, i) with geometry and classes of `segmentation`, both transforms of its image's file, no more.
 
     Raises:
         OSError: if it cannot be written.
@@ -235,7 +236,8 @@ def write_nifti(segmentation: Segmentation, labels: NDArray[Any], path: Path) ->
         # Readers built on ITK forget where a 2D image is in space, but not a volume of one slice.
         labels = labels[np.newaxis]
     little = np.ascontiguousarray(labels, dtype=labels.dtype.newbyteorder("<"))
-    block = header_block(nifti_header(little, segmentation.affine, has_spacing=segmentation.has_spacing, transforms=transforms))
+    header = nifti_header(little, segmentation.affine, has_spacing=segmentation.has_spacing, transforms=transforms)
+    block = described_block(header, segmentation)
     with path.open("wb") as file:
         if not path.name.lower().endswith(".gz"):
             file.write(block)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import Affine, Segmentation, Source
+from .class_names import KEY, text_of
 from .data_files import read_parts
 from .geometry import itk_from_affine, lies_flat, ras_from_lps
 from .nrrd_header import NrrdHeader, read_nrrd_header, sizes_of
@@ -225,14 +226,15 @@ def _volumes(array: NDArray[Any], kinds: Sequence[str], in_space: Sequence[int],
 
 
 def write_nrrd(segmentation: Segmentation, labels: NDArray[Any], path: Path) -> None:
-    """Write `labels` (k, j, i) or (j, i) with the geometry of `segmentation` and nothing else.
+    """Write `labels` (k, j, i) or (j, i) with the geometry and the classes of `segmentation` and nothing else.
 
     Raises:
         OutputError: if the affine is sheared.
         OSError: if it cannot be written.
     """
     unit = str(segmentation.source.header.get("unit", "mm")) if segmentation.source.format == "nrrd" else "mm"
-    path.write_bytes(packed_nrrd(labels, segmentation.affine, unit=unit if segmentation.has_spacing else ""))
+    pairs = {KEY: text} if (text := text_of(segmentation)) else None
+    path.write_bytes(packed_nrrd(labels, segmentation.affine, unit=unit if segmentation.has_spacing else "", pairs=pairs))
 
 
 def packed_nrrd(

@@ -20,8 +20,8 @@ from .reading import read_image
 def write_labels(segmentation: Segmentation, path: str | Path) -> Path:
     """Write labels in the format that the suffix names; a file that is there stays whole until the new one is known to be right.
 
-    NIfTI, NRRD and MetaImage keep where the labels are in space, TIFF the size of a voxel, PNG neither. No name, path or date
-    goes into the file.
+    NIfTI, NRRD and MetaImage keep where the labels are in space and what they mean, TIFF the size of a voxel, PNG neither. No name of a
+    person, no path and no date goes into the file.
 
     Args:
         segmentation: its labels are written as uint8, or uint16 past 255.
