@@ -38,7 +38,7 @@ system-start:
 	@scripts/system_packages libraries $(if $(SCREENLESS),display)
 
 system-test:
-	@scripts/system_packages libraries display
+	@scripts/system_packages libraries display locales
 
 lint: $(READY) ## Check style, format and types
 	$(BIN)/ruff check .

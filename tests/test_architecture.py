@@ -30,7 +30,7 @@ FLOORS = {
         {"engines", "io"},
         {"models", "volume"},
         {"child", "disk", "networks"},
-        {"architecture", "errors", "events", "home", "stopwatch"},
+        {"architecture", "errors", "events", "home", "plain_locale", "stopwatch"},
     ),
     "napari_ultralight": (
         {"_widget"},

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..models import Model
 from ..models.registry import is_installed
+from ..plain_locale import plain_locale
 from . import compiled
 
 # OpenVINO's Python package reports its use over the network where this module is found. With None here its import fails,
@@ -38,7 +39,8 @@ class OpenVINOEngine:
     def __init__(self, model: Model, *, threads: int | None = None) -> None:
         self._architecture = model.architecture
         self._weights = {name: values.astype(np.float32) for name, values in model.weights().items()}
-        self._core = ov.Core()
+        with plain_locale():
+            self._core = ov.Core()
         self._options: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "f32",
             "PERFORMANCE_HINT": "LATENCY",
@@ -73,7 +75,9 @@ class OpenVINOEngine:
         return self._compiled[shape]
 
     def _compile(self, shape: tuple[int, ...]) -> ov.CompiledModel:
-        network = self._loaded(shape) if self._is_kept else self._built(shape)
+        # A kept network has its numbers as text: under a decimal comma OpenVINO would read others, and label with them.
+        with plain_locale():
+            network = self._loaded(shape) if self._is_kept else self._built(shape)
         precision = network.get_property("INFERENCE_PRECISION_HINT")
         if precision != ov.Type.f32:
             raise RuntimeError(f"OpenVINO was asked for single precision and would compute in {precision}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..volume import Affine, Source
-from .nifti import StoredImage, checked_shape, header_class, real_dtype, stored_nifti
+from .nifti import StoredImage, checked_shape, header_class, is_header_of, real_dtype, stored_nifti
 from .stored import first_bytes
 from .units import millimetres
 
@@ -30,7 +30,11 @@ def stored_pair(path: Path) -> StoredImage:
     """
     header, voxels = _both(path)
     start = first_bytes(header, 540)
-    return _stored_analyze(header, voxels, start) if header_class(start) is None else stored_nifti(header, voxels)
+    if header_class(start) is not None:
+        return stored_nifti(header, voxels)
+    if len(start) < 348 or not is_header_of(start, 348):
+        raise ValueError("it does not begin with an Analyze header")
+    return _stored_analyze(header, voxels, start)
 
 
 def _both(path: Path) -> tuple[Path, Path]:

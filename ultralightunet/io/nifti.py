@@ -128,6 +128,8 @@ def stored_nifti(path: Path, voxels: Path | None = None) -> StoredImage:
     kind = header_class(start)
     if kind is None:
         raise ImageFileError("it does not begin with a NIfTI header")
+    if kind.is_single == (voxels is not None):
+        raise ImageFileError(f"it is {'not ' * kind.is_single}one of a pair of files, whatever its name says")
     block = start[: kind.sizeof_hdr]
     stored, header = kind(block, check=False), kind(block)
     shape = checked_shape(header.get_data_shape())
@@ -156,11 +158,17 @@ def stored_nifti(path: Path, voxels: Path | None = None) -> StoredImage:
 
 def header_class(start: bytes) -> Any:
     """nibabel's class for a header that begins so, None for one that is not of NIfTI."""
-    if start[344:347] in (b"n+1", b"ni1"):
+    if start[344:348] in (b"n+1\0", b"ni1\0") and is_header_of(start, 348):
         return nib.Nifti1Header if start[344:347] == b"n+1" else nib.nifti1.Nifti1PairHeader
-    if start[4:7] in (b"n+2", b"ni2"):
+    # Line ends in the second version's name show a file that was copied as text.
+    if start[4:12] in (b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n") and is_header_of(start, 540):
         return nib.Nifti2Header if start[4:7] == b"n+2" else nib.nifti2.Nifti2PairHeader
     return None
+
+
+def is_header_of(start: bytes, size: int) -> bool:
+    """Whether a header tells its own size, in either byte order."""
+    return size in struct.unpack("<i", start[:4]) + struct.unpack(">i", start[:4])
 
 
 def checked_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
