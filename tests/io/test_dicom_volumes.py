@@ -15,7 +15,7 @@ from pydicom.sequence import Sequence as Items
 
 from tests.io_files import dicom, dicom_series, enhanced
 from ultralightunet import InputError
-from ultralightunet.io import read_image
+from ultralightunet.io import read_image, read_series
 
 SLICES, VOLUMES = 6, 3
 RANDOM = np.random.default_rng(4)
@@ -68,6 +68,14 @@ def test_volumes_are_sorted_by_what_tells_them_apart(tmp_path: Path, tags: Calla
 def test_the_sentence_names_what_tells_them_apart(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a series of 3 \(echo time 10, 20.5, 80\) in"):
         read_image(series(tmp_path, MARKS["echo time"]))
+
+
+def test_all_volumes_are_read_at_once(tmp_path: Path) -> None:
+    first, volumes = read_series(series(tmp_path, MARKS["b-value"]))
+    assert volumes is not None
+    np.testing.assert_array_equal(volumes, [read_image(tmp_path, volume_index=n).array for n in range(VOLUMES)])
+    np.testing.assert_array_equal(first.array, volumes[0])
+    np.testing.assert_array_equal(first.affine, read_image(tmp_path, volume_index=0).affine)
 
 
 NOTHING: dict[str, Callable[[int, int, int], dict[str, Any]]] = {

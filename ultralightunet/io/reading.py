@@ -60,8 +60,8 @@ def read_series(path: str | Path, *, series: str | None = None) -> tuple[Volume,
     path = Path(path)
     with only_our_errors(path):
         kind = format_of(path)
-        if kind not in ("dicom", "image"):
-            found = _series_of_file(kind, path)
+        if kind != "image":
+            found = _series_of_file(kind, path, series)
             return found.one(0), found.volumes if len(found.volumes) > 1 else None
     try:
         return read_image(path, series=series), None
@@ -95,12 +95,16 @@ def _read(path: Path, volume_index: int | None, series: str | None, *, as_labels
         if kind == "image":
             return _read_picture(path, volume_index, as_labels=as_labels)
         if kind in ("nrrd", "metaimage"):
-            return _series_of_file(kind, path).one(volume_index)
+            return _series_of_file(kind, path, series).one(volume_index)
         with _stored(kind, path) as stored:
             return stored.read(volume_index)
 
 
-def _series_of_file(kind: str, path: Path) -> Series:
+def _series_of_file(kind: str, path: Path, series: str | None) -> Series:
+    if kind == "dicom":
+        from .dicom import read_dicom_series
+
+        return read_dicom_series(path, series=series)
     if kind == "nrrd":
         from .nrrd import read_nrrd
 

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from ...errors import InputError
 from ...volume import Source, Volume
+from ..checks import chosen_volume
 from ..formats import is_dicom_folder
 from ..geometry import ras_from_lps
 from ..limits import check_memory
+from ..series import Series
 from .headers import DicomFile, Frame, other_in, read_dicom_file
 from .packed import PictureDecoder
 from .pixels import FrameReader
-from .stack import arrange
+from .stack import affine_of, arrange
 
 
 def read_dicom(path: Path, *, volume_index: int | None = None, series: str | None = None) -> Volume:
@@ -33,19 +35,49 @@ def read_dicom(path: Path, *, volume_index: int | None = None, series: str | Non
     Raises:
         InputError: if there is no image, or several series, or the slices make no evenly spaced volume.
     """
+    files, volumes, told = _volumes(path, series)
+    frames = volumes[chosen_volume(volume_index, len(volumes), path, told)]
+    array = _pixels(frames, files, path)
+    return Volume(_flat(array, frames), **_facts(frames, files, path))
+
+
+def read_dicom_series(path: Path, *, series: str | None = None) -> Series:
+    """All volumes of the series in a folder, or of one file.
+
+    Args:
+        path: as for `read_dicom`.
+        series: as for `read_dicom`.
+
+    Raises:
+        InputError: as `read_dicom`.
+    """
+    files, volumes, _ = _volumes(path, series)
+    arrays = [_flat(_pixels(frames, files, path), frames) for frames in volumes]
+    return Series(np.stack(arrays), **_facts(volumes[0], files, path))
+
+
+def _volumes(path: Path, series: str | None) -> tuple[dict[Path, DicomFile], list[list[Frame]], str]:
+    """The files of a series, its volumes, and what tells these apart."""
     files = without_copies(_chosen(_files(path), path, series))
     obstacle = next((file.obstacle for file in files if file.obstacle), "")
     if obstacle:
         raise InputError(obstacle)
-    frames = [frame for file in files for frame in file.frames]
-    ordered, lps = arrange(frames, path, volume_index)
-    array = _pixels(ordered, {file.path: file for file in files}, path)
-    channels = array.shape[-1] if ordered[0].colour else 1
-    if len(ordered) == 1:
-        array = array[0]
-    notes = tuple(sorted({frame.note for frame in ordered if frame.note}))
-    source = Source(path, "dicom", {"modality": files[0].modality})
-    return Volume(array, ras_from_lps(lps), channels, all(frame.sized for frame in ordered), source, notes)
+    return {file.path: file for file in files}, *arrange([frame for file in files for frame in file.frames], path)
+
+
+def _flat(array: NDArray[Any], frames: Sequence[Frame]) -> NDArray[Any]:
+    return array[0] if len(frames) == 1 else array
+
+
+def _facts(frames: Sequence[Frame], files: dict[Path, DicomFile], path: Path) -> dict[str, Any]:
+    """What an image of these frames is beside its array."""
+    return {
+        "affine": ras_from_lps(affine_of(frames, path)),
+        "channels": 3 if frames[0].colour else 1,
+        "has_spacing": all(frame.sized for frame in frames),
+        "source": Source(path, "dicom", {"modality": files[frames[0].path].modality}),
+        "notes": tuple(sorted({frame.note for frame in frames if frame.note})),
+    }
 
 
 def dicom_paths(path: Path) -> Iterator[Path]:

@@ -11,26 +11,22 @@ from numpy.typing import NDArray
 
 from ...errors import InputError
 from ...volume import Affine
-from ..checks import chosen_volume
 from .headers import Frame
 from .marks import by_volume
 
 
-def arrange(frames: Sequence[Frame], path: Path, volume_index: int | None) -> tuple[list[Frame], Affine]:
-    """Frames of one volume in ascending order along their normal, and its affine from (i, j, k) to LPS mm.
-
-    Where several frames lie at each position, `volume_index` says which of them is meant, in the order of what tells them apart.
+def arrange(frames: Sequence[Frame], path: Path) -> tuple[list[list[Frame]], str]:
+    """The volumes that frames make, each in ascending order along their normal, and words for what tells these volumes apart.
 
     Raises:
-        InputError: if the frames make no evenly spaced volume.
+        InputError: if they make no volumes.
     """
     if len({frame.shape for frame in frames}) > 1 or len({frame.colour for frame in frames}) > 1:
         sizes = sorted({f"{frame.shape[1]}x{frame.shape[0]}" for frame in frames})
         raise InputError(f"expected images of one kind and size, found {', '.join(sizes)} in {path}; give a folder with one scan")
     positions = [frame.position for frame in frames if frame.position is not None]
     if not positions:
-        chosen_volume(volume_index, 1, path)
-        return _film(frames, path)
+        return [_film(frames, path)], ""
     if len(positions) < len(frames):
         lost = next(frame for frame in frames if frame.position is None)
         raise InputError(
@@ -47,28 +43,34 @@ def arrange(frames: Sequence[Frame], path: Path, volume_index: int | None) -> tu
             "copy the series again, or keep the images of one scan"
         )
     told = ""
-    if (count := counts.pop()) > 1:
+    if counts.pop() > 1:
         places, told = by_volume(places, path)
-    index = chosen_volume(volume_index, count, path, told)
-    chosen = [place[index] for place in places]
-    affine = chosen[0].lps
-    if len(chosen) > 1:
+    return [list(volume) for volume in zip(*places, strict=True)], told
+
+
+def affine_of(volume: Sequence[Frame], path: Path) -> Affine:
+    """From (i, j, k) to LPS mm.
+
+    Raises:
+        InputError: if the frames are not evenly spaced in one straight row.
+    """
+    affine = volume[0].lps
+    positions = [frame.position for frame in volume if frame.position is not None]
+    if not positions:
+        affine[:3, 2] = volume[0].normal * (volume[0].thickness if len(volume) == 1 else 1)
+    elif len(volume) > 1:
         # Not along the normal: a tilted gantry shifts each slice sideways.
-        affine[:3, 2] = _even_step(np.array([frame.position for frame in chosen]), frames[0].normal, path)
-    return chosen, affine
+        affine[:3, 2] = _even_step(np.array(positions), volume[0].normal, path)
+    return affine
 
 
-def _film(frames: Sequence[Frame], path: Path) -> tuple[list[Frame], Affine]:
+def _film(frames: Sequence[Frame], path: Path) -> list[Frame]:
     """Frames of one file without positions, such as an ultrasound film, in their own order."""
     if len({frame.path for frame in frames}) > 1:
         raise InputError(
             f"expected slices that say where they are, found {len(frames)} images without a position in {path}; give one of the files"
         )
-    affine = frames[0].lps
-    if len(frames) > 1:
-        frames = [replace(frame, sized=False) for frame in frames]
-        affine[:3, 2] = frames[0].normal
-    return list(frames), affine
+    return [replace(frame, sized=False) for frame in frames] if len(frames) > 1 else list(frames)
 
 
 def _check_parallel(frames: Sequence[Frame], path: Path) -> None:
