@@ -265,6 +265,7 @@ class _Farewell:
             widget._active,
             widget.unsaved,
             widget._brush_guard,
+            widget._landing,
             widget.belongs,
         )
         self._run = widget.run

@@ -76,9 +76,14 @@ class CheckedChoice(QWidget):
         self._range_row = QWidget()
         row = QHBoxLayout(self._range_row)
         row.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.first.native, QLabel("to"), self.last.native, QLabel("across"), self.axis.native):
+        for widget in (self.first.native, QLabel("to"), self.last.native):
             row.addWidget(widget)
         row.addStretch(1)
+        self._axis_row = QWidget()
+        row = QHBoxLayout(self._axis_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(QLabel("across"))
+        row.addWidget(self.axis.native, 1)
         self._mark_row = QWidget()
         row = QHBoxLayout(self._mark_row)
         row.setContentsMargins(0, 0, 0, 0)
@@ -87,7 +92,7 @@ class CheckedChoice(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for part in (self.combo.native, self._range_row, self._mark_row):
+        for part in (self.combo.native, self._range_row, self._axis_row, self._mark_row):
             layout.addWidget(part)
         self.combo.changed.connect(self._choose)
         self.axis.changed.connect(self._show)
@@ -186,7 +191,8 @@ class CheckedChoice(QWidget):
         self._show()
 
     def _show(self, *_: Any) -> None:
-        self._range_row.setVisible(self.combo.value is Extent.RANGE)
+        for row in (self._range_row, self._axis_row):
+            row.setVisible(self.combo.value is Extent.RANGE)
         self._mark_row.setVisible(self.combo.value is Extent.MARKED)
         layer = self._active.layer
         grid = known_grid_of(layer)

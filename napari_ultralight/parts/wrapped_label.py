@@ -6,27 +6,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtCore import QSize, QTimer
+from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 
 class WrappedLabel(QLabel):
-    """As high as its text needs at its width: layouts in layouts do not ask again when either changes."""
+    """As high as its text needs at its width: layouts in layouts do not ask again how high that is when either changes."""
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
         self.setWordWrap(True)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
-    def setText(self, text: str) -> None:
-        """Show a text."""
-        super().setText(text)
-        self._fit()
+    def hasHeightForWidth(self) -> bool:
+        """Layouts need not ask: the hints below follow the width."""
+        return False
+
+    def sizeHint(self) -> QSize:
+        """What the text needs at the width that it has."""
+        return QSize(super().sizeHint().width(), self.heightForWidth(self.width()))
+
+    def minimumSizeHint(self) -> QSize:
+        """No less."""
+        return QSize(super().minimumSizeHint().width(), self.heightForWidth(self.width()))
 
     def resizeEvent(self, event: Any) -> None:
-        """Follow the width."""
+        """Follow the width, once the layout that gave it is done: what it is told meanwhile it forgets."""
         super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        needed = self.heightForWidth(self.width())
-        if needed >= 0 and needed != self.minimumHeight():
-            self.setFixedHeight(needed)
+        if event.size().width() != event.oldSize().width():
+            QTimer.singleShot(0, self.updateGeometry)

@@ -56,8 +56,8 @@ class ScopeChoice(QWidget):
         self.draw.changed.connect(self.draw_box)
         self.combo.changed.connect(self._show_rows)
         self._across_row = _row(QLabel("Slices across"), self.across.native)
-        self._slices_across = QLabel()
-        self._slices = _row(QLabel("Slices"), self.first.native, QLabel("to"), self.last.native, self._slices_across)
+        self._slices_across = QLabel("Slices")
+        self._slices = _row(self._slices_across, self.first.native, QLabel("to"), self.last.native)
         self._box_row = _row(self.draw.native)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -164,7 +164,7 @@ class ScopeChoice(QWidget):
             with spin.changed.blocked():
                 spin.max = last
                 spin.value = min(value, last)
-        self._slices_across.setText(f"across {list(self._layer.axis_labels)[-3:][axis]}")
+        self._slices_across.setText(f"Slices {list(self._layer.axis_labels)[-3:][axis]}")
 
     def _keep_slices(self, *_: Any) -> None:
         grid = self._grid()

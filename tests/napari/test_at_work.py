@@ -97,6 +97,20 @@ def test_labels_of_an_image_that_was_closed_do_not_land_on_the_next_patient(open
     assert "closed meanwhile" in dock.run.status
 
 
+def test_labels_of_an_image_that_was_removed_are_not_shown_over_another_one(open_dock: Any, qtbot: Any) -> None:
+    viewer, dock = open_dock(show=True)
+    image = viewer.add_image(grey(), name="patient A")
+    dock.run.segment.native.click()
+    other = viewer.add_image(grey(seed=1), name="patient B")
+    viewer.layers.remove(image)
+    until(qtbot, lambda: not dock.run.is_running)
+    (labels,) = labels_in(viewer)
+    assert not labels.visible
+    assert viewer.layers.selection.active is not labels
+    assert "hidden" in dock.run.status
+    assert dock.image.layer is other
+
+
 def test_labels_that_are_deleted_while_their_brush_is_on_lay_it_down(open_dock: Any) -> None:
     viewer, _ = open_dock(show=True)
     labels = add_labels(viewer, blobs())

@@ -41,7 +41,7 @@ def test_a_box_keeps_its_slices_whatever_is_looked_at_meanwhile(open_dock: Any, 
     assert chosen() == (5, 14)
     viewer.dims.order = (1, 0, 2)
     assert chosen() == (5, 14)
-    assert dock.scope._slices_across.text() == "across z"
+    assert dock.scope._slices_across.text() == "Slices z"
     click_segment(dock, qtbot)
     (labels,) = labels_in(viewer)
     found = [(int(where.min()), int(where.max())) for where in np.nonzero(labels.data)]
