@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,43 @@ def test_a_damaged_file_is_refused_or_read_but_never_crashes(tmp_path: Path, sta
             refusals += 1
     assert refusals >= 20
     assert len(list(tmp_path.glob("model-*"))) == 40 - refusals
+
+
+class Gigabytes:
+    """Unpickles as a bytearray of that size, which PyTorch takes for harmless."""
+
+    def __reduce__(self) -> tuple[type, tuple[int]]:
+        return bytearray, (3 * 2**30,)
+
+
+@pytest.mark.parametrize("kind", ["packed", "overlapping", "overlapping legacy", "grown", "grown legacy", "half"])
+def test_a_small_file_cannot_take_much_memory(tmp_path: Path, state: dict[str, torch.Tensor], kind: str) -> None:
+    resource = pytest.importorskip("resource")
+    file = tmp_path / "checkpoint.pth"
+    large: Any = torch.zeros(1, dtype=torch.half if kind == "half" else torch.float).expand(10**9)
+    content = {**state, "out4.weight": Gigabytes() if kind.startswith("grown") else large.reshape(10**9, 1, 1, 1)}
+    if kind == "packed":
+        stored, zeros = tmp_path / "stored.pth", {**state, "out4.weight": torch.zeros(3 * 10**7, 1, 1, 1)}
+        torch.save(zeros, stored)
+        with zipfile.ZipFile(stored) as source, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
+            for name in source.namelist():
+                target.writestr(name, source.read(name))
+    else:
+        torch.save(content, file, _use_new_zipfile_serialization="legacy" not in kind)
+    assert file.stat().st_size < 2**21
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "expected " in refused(tmp_path, file)
+    # Kilobytes: a part of what was asked for.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10**5
+
+
+def test_a_flipped_bit_of_the_weights_is_noticed(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
+    file = tmp_path / "checkpoint.pth"
+    torch.save(state, file)
+    whole = file.read_bytes()
+    place = whole.index(state["out4.weight"].numpy().tobytes())
+    file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    assert "expected a safetensors file or a PyTorch file" in refused(tmp_path, file)
 
 
 @pytest.mark.parametrize(

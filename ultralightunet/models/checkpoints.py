@@ -5,6 +5,9 @@ from __future__ import annotations
 import colorsys
 import pickle
 import struct
+import warnings
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,8 +32,17 @@ _DAMAGE = (
     RuntimeError,
     TypeError,
     ValueError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
 )
 """What PyTorch's reader raises for files that are not what they should be."""
+
+_LARGEST = 2**31
+"""Bytes of a checkpoint; the authors' largest network takes a few million, with its optimiser some more."""
+
+_MULTIPLE = 8
+"""How many times its own size a checkpoint may take: names can share a tensor, but hardly more of them do."""
 
 _TELLING = ("encoder.0.expand.0.weight", "head.weight", *(f"encoder.{n}.project.0.weight" for n in range(5)))
 """The weights whose shapes tell the architecture."""
@@ -114,9 +126,15 @@ def _state_dict(file: Path) -> Mapping[str, Any]:
     if not file.is_file():
         raise ModelError(f"expected a checkpoint file, found none at {file}")
     try:
+        size = file.stat().st_size
+        if size > _LARGEST:
+            raise ModelError(f"expected a checkpoint of a network of a few megabytes, found {size} bytes in {file}; {_WHOLE}")
         if file.suffix == ".safetensors":
             return safetensors.torch.load_file(file)
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        _check_claims(file, size)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except (safetensors.SafetensorError, *_DAMAGE) as error:
         raise ModelError(
             f"expected a safetensors file or a PyTorch file with nothing but tensors, found something else in {file}; "
@@ -131,7 +149,32 @@ def _state_dict(file: Path) -> Mapping[str, Any]:
         plain = isinstance(value, torch.Tensor) and value.layout == torch.strided
         if not plain or value.is_complex() or value.is_meta or value.is_quantized:
             raise ModelError(f"expected a plain tensor of real numbers for {key!r} in {file}, found another thing; save model.state_dict()")
+    claimed = sum(value.numel() * value.element_size() for value in content.values())
+    if claimed > _MULTIPLE * size:
+        raise ModelError(f"expected tensors that {file} ({size} bytes) holds, found some of {claimed} bytes; save model.state_dict()")
     return content
+
+
+def _check_claims(file: Path, size: int) -> None:
+    """Whether a PyTorch file would unpack to more than it is, or is damaged, before a byte of it is unpacked.
+
+    Raises:
+        ValueError: if so.
+    """
+    if not zipfile.is_zipfile(file):
+        pickled = file.read_bytes()
+    else:
+        with zipfile.ZipFile(file) as archive:
+            # PyTorch stores without packing, and does not compare the checksums.
+            if sum(entry.file_size for entry in archive.infolist()) > size:
+                raise ValueError("it would unpack to more than its size")
+            damaged = archive.testzip()
+            if damaged:
+                raise ValueError(f"{damaged} in it is damaged")
+            pickled = b"".join(archive.read(name) for name in archive.namelist() if name.endswith(".pkl"))
+    # The one thing among those that PyTorch takes for harmless that makes gigabytes of a number.
+    if b"bytearray" in pickled:
+        raise ValueError("it holds more than tensors")
 
 
 def _architecture(file: Path, weights: Mapping[str, np.ndarray[Any, Any]]) -> Architecture:
