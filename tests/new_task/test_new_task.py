@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.damage import damaged_json
 from tests.tiny_task import QUICK, disc_model, picture, write_dataset
 from ultralightunet import InputError, LabelClass, ModelError, Segmentation, load_model, segment
 from ultralightunet.errors import TrainingError
@@ -138,12 +141,48 @@ def test_hounsfield_units_are_windowed_by_what_is_labelled(tmp_path: Path) -> No
         ({"labels": {"background": 0, "both": [1, 2]}}, "found regions of several"),
         ({"labels": {"background": 0, "cyst": 1}}, "expected labels of the known classes .* found 2"),
         ({"channel_names": {"0": "T1", "1": "T2"}}, "expected the image a_0001.nii.gz beside the labels"),
+        ({"channel_names": []}, "found a damaged file"),
+        ({"channel_names": {}}, "found a damaged file"),
+        ({"channel_names": {"first": "MR"}}, "found a damaged file"),
+        ({"labels": [0, 1]}, "found a damaged file"),
+        ({"labels": {"background": 0, "cyst": True}}, "found regions of several"),
+        ({"labels": {"background": 0, "cyst": 1, "ignore": 1}}, "expected a label above 1 for what does not count"),
+        ({"labels": {"background": 0, "cyst": 1, "ignore": -1}}, "expected a label above 1 for what does not count"),
+        ({"file_ending": "/../../x"}, "found a damaged file"),
+        ({"file_ending": 7}, "found a damaged file"),
+        ({"dataset": []}, "found a damaged list"),
+        ({"dataset": {"a": {"images": [], "label": "labelsTr/a.nii.gz"}}}, "has 0 images for 1 channels"),
+        ({"dataset": {"a": {"images": ["imagesTr/a_0000.nii.gz"]}}}, "found a damaged list"),
+        ({"dataset": {"a": {"images": [3], "label": "labelsTr/a.nii.gz"}}}, "found a damaged list"),
+        ({"dataset": {"a": {"images": ["../elsewhere/scan.nii.gz"], "label": "labelsTr/a.nii.gz"}}}, "expected files inside"),
+        ({"dataset": {"a": {"images": ["imagesTr/a_0000.nii.gz"], "label": "/etc/passwd"}}}, "expected files inside"),
+        ({"dataset": {"a": {"images": ["imagesTr/gone.nii.gz"], "label": "labelsTr/a.nii.gz"}}}, "gone.nii.gz"),
     ],
+    ids=str,
 )
 def test_a_dataset_that_contradicts_itself_is_refused_in_one_sentence(tmp_path: Path, facts: dict[str, Any], expected: str) -> None:
     with pytest.raises(InputError, match=expected):
         train(raw_dataset(tmp_path / "data", **facts), tmp_path / "model", QUICK)
     assert not (tmp_path / "model").exists()
+
+
+@settings(max_examples=80)
+@given(data=st.data())
+def test_a_damaged_dataset_never_ends_in_anything_but_a_sentence(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    folder = raw_dataset(tmp_path_factory.mktemp("damaged") / "data")
+    path = folder / "dataset.json"
+    facts = json.loads(path.read_text())
+    if data.draw(st.booleans()):
+        facts["dataset"] = {"a": {"images": ["imagesTr/a_0000.nii.gz"], "label": "labelsTr/a.nii.gz"}}
+    path.write_bytes(data.draw(damaged_json(facts)))
+    said = ""
+    try:
+        found = read_dataset(folder)
+        for case in found.cases:
+            found.target(case, case.image())
+    except InputError as error:
+        said = str(error)
+    assert "\n" not in said
 
 
 @pytest.mark.parametrize("missing", ["masks", "masks/01.png"])

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
 from ..corrections.classes import named_classes
-from ..errors import InputError
+from ..disk import read_json
+from ..errors import InputError, only_our_errors
 from ..io import read_image, read_labels
 from ..models import LabelClass
+from ..models.values import line, table, whole
 from ..retraining.prepared import UNKNOWN, Array
 from ..volume import Volume
 
@@ -136,27 +139,30 @@ def read_dataset(folder: str | Path, *, classes: Sequence[str] = ()) -> Dataset:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"expected a folder with labelled images, found none at {folder}; check the name")
-    if (folder / "dataset.json").is_file():
-        return _nnunet(folder)
-    return _folders(folder, classes)
+    with only_our_errors(folder, "labelled images"):
+        if (folder / "dataset.json").is_file():
+            return _nnunet(folder)
+        return _folders(folder, classes)
 
 
 def _nnunet(folder: Path) -> Dataset:
     path = folder / "dataset.json"
     try:
-        facts = json.loads(path.read_bytes())
-        ending = str(facts.get("file_ending", ".nii.gz"))
-        labels = {str(name): value for name, value in facts["labels"].items()}
-        channels = facts.get("channel_names", facts.get("modality", {"0": "image"}))
-        names = tuple(str(channels[key]) for key in sorted(channels, key=int))
-    except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        facts = table(read_json(path, most=2**28))
+        ending = line(facts.get("file_ending", ".nii.gz"))
+        labels = {line(name): value for name, value in table(facts["labels"]).items()}
+        channels = table(facts.get("channel_names", facts.get("modality", {"0": "image"})))
+        names = tuple(line(channels[key]) for key in sorted(channels, key=int))
+        if not re.fullmatch(r"(\.\w+)+", ending) or not names:
+            raise ValueError("no file ends so" if names else "there are no channels")
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(f"expected nnU-Net's facts in {path}, found a damaged file ({error}); write it again") from error
     if all(name.isdecimal() for name in labels):
         # nnU-Net v1 and the Decathlon: number -> name.
         labels = {str(name): number for number, name in labels.items()}
     try:
-        numbers = {name: int(number) for name, number in labels.items()}
-    except (TypeError, ValueError) as error:
+        numbers = {name: whole(int(number) if isinstance(number, str) else number) for name, number in labels.items()}
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"expected one number for each label in {path}, found regions of several; give each class its own number"
         ) from error
@@ -164,15 +170,36 @@ def _nnunet(folder: Path) -> Dataset:
     ordered = sorted(numbers, key=lambda name: numbers[name])
     if [numbers[name] for name in ordered] != list(range(len(ordered))) or len(ordered) < 2:
         raise InputError(f"expected labels 0 (background), 1, 2, ... in {path}, found {sorted(numbers.values())}; number them without gaps")
-    cases = _listed(folder, facts) if "dataset" in facts else _in_folders(folder, ending, len(names))
+    if ignore is not None and not len(ordered) <= ignore <= 65535:
+        raise InputError(
+            f"expected a label above {len(ordered) - 1} for what does not count in {path}, found {ignore}; give it one of its own"
+        )
+    cases = _listed(folder, facts["dataset"], len(names)) if "dataset" in facts else _in_folders(folder, ending, len(names))
     return Dataset(_some(cases, folder), named_classes(ordered[1:]), names, ignore)
 
 
-def _listed(folder: Path, facts: Mapping[str, Any]) -> list[LabelledImage]:
-    return [
-        LabelledImage(str(name), tuple(folder / image for image in case["images"]), folder / case["label"])
-        for name, case in sorted(facts["dataset"].items())
-    ]
+def _listed(folder: Path, listed: Any, channels: int) -> list[LabelledImage]:
+    """The cases that `dataset.json` names with their files, each of which has to lie in the folder."""
+    try:
+        found = [
+            LabelledImage(line(name), tuple(_inside(folder, image) for image in case["images"]), _inside(folder, case["label"]))
+            for name, case in sorted(table(listed).items())
+        ]
+        few = next((case for case in found if len(case.images) != channels), None)
+        if few:
+            raise ValueError(f"{few.name} has {len(few.images)} images for {channels} channels")
+        return found
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"expected images and labels of each case in {folder / 'dataset.json'}, found a damaged list ({error}); write it again"
+        ) from error
+
+
+def _inside(folder: Path, name: Any) -> Path:
+    parts = PurePath(line(name)).parts
+    if not parts or PurePath(name).is_absolute() or ".." in parts:
+        raise InputError(f"expected files inside {folder}, found {name!r} in its dataset.json; put the images into the folder")
+    return folder.joinpath(*parts)
 
 
 def _in_folders(folder: Path, ending: str, channels: int) -> list[LabelledImage]:
