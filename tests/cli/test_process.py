@@ -14,6 +14,7 @@ import pytest
 
 import ultralightunet as ulu
 from tests.cli.scans import everything_in, noise
+from tests.command import Command
 from tests.io_files import write_nii
 from tests.waiting import PATIENCE, until
 from ultralightunet.cli import main
@@ -115,3 +116,22 @@ def test_a_bar_shows_each_stage_on_a_terminal_and_goes_away(capsys: pytest.Captu
     assert "scan.nii.gz: Preparing" in shown
     assert "scan.nii.gz: Segmenting" in shown
     assert shown.endswith("\r")
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_a_fault_of_ours_is_one_sentence_unless_its_traceback_is_asked_for(
+    ultralight: Command, monkeypatch: pytest.MonkeyPatch, debug: str
+) -> None:
+    def faulty(*_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setenv("ULTRALIGHT_DEBUG", debug)
+    monkeypatch.setattr("ultralightunet.cli.models.list_models", faulty)
+    done = ultralight("models")
+    assert done.code == 1
+    first, *rest = done.err.splitlines()
+    assert first.startswith(
+        "ultralight: expected to come to an end, found a fault in UltraLight (ZeroDivisionError: division by zero, at test_process"
+    )
+    assert ("Traceback (most recent call last):" in rest) == bool(debug)
+    assert debug or rest == []

@@ -10,9 +10,11 @@ import io
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
-from ..errors import UltraLightError
+from ..errors import UltraLightError, brief
 from . import checkpoint, corrections, evaluate, export, export_model, models, prompt, retrain, segment, train
 
 COMMANDS = (models, segment, prompt, evaluate, corrections, retrain, train, export, checkpoint, export_model)
@@ -46,6 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Images and labels have their own errors; what is left is mostly the standard output itself, on a full disk say.
         sys.stderr.write(f"ultralight: expected to read and write without an obstacle, found {error}; free space or check permissions\n")
         _discard_output()
+        return 1
+    except Exception as error:  # noqa: BLE001 - the border: a person reads a sentence, and whoever mends it sets ULTRALIGHT_DEBUG
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        sys.stderr.write(
+            f"ultralight: expected to come to an end, found a fault in UltraLight ({type(error).__name__}: {brief(error)}, "
+            f"at {Path(frame.filename).name}:{frame.lineno}); please report it with the command that you gave\n"
+        )
+        if os.environ.get("ULTRALIGHT_DEBUG"):
+            traceback.print_exception(error)
         return 1
 
 
