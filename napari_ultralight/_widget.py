@@ -43,7 +43,7 @@ from .segment.scope import ScopeChoice
 
 NOTICE = "Research use only. Not a medical device: check every result before you rely on it."
 
-MINIMUM_WIDTH = 360
+MINIMUM_WIDTH = 380
 """Pixels; napari opens docks as narrow as their contents let it."""
 
 STYLE = """
@@ -51,7 +51,7 @@ QLabel#notice { border-left: 3px solid #ffb300; padding: 4px 6px; }
 QLabel#card { padding: 2px 4px; }
 QPushButton#segment, QPushButton#primary { font-weight: bold; padding: 6px; }
 QToolButton#fold { font-weight: bold; border: none; padding: 3px 2px; }
-QToolButton#tool { padding: 3px; border: 1px solid transparent; border-radius: 3px; }
+QToolButton#tool { padding: 3px 0px; border: 1px solid transparent; border-radius: 3px; }
 QToolButton#tool:checked { background: palette(highlight); border-color: palette(light); font-weight: bold; }
 QFrame#recovery { border: 1px solid #ffb300; border-radius: 3px; }
 """

@@ -129,7 +129,7 @@ class PointAt(Fold):
 
     def _lay_out(self) -> None:
         tools = QHBoxLayout()
-        tools.setSpacing(3)
+        tools.setSpacing(1)
         for button in self.tools.values():
             tools.addWidget(button, 1)
         options = QHBoxLayout()

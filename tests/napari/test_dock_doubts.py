@@ -16,6 +16,7 @@ from tests.napari.conftest import (
     grey,
     labels_in,
     messages,
+    until,
 )
 
 
@@ -42,8 +43,9 @@ def test_the_card_of_a_model_is_never_cut_off(open_dock: Any, qtbot: Any, width:
     card = dock.model._card
     for name in ("brain-anatomy", "polyp", "hippocampus", "breast-lesion", "brain", "small"):
         dock.model.combo.value = next(folder for folder in dock.model.combo.choices if name in Path(folder).parts)
-        qtbot.wait(50)
-        assert card.height() >= card.heightForWidth(card.width())
+        # Neither cut off, nor with a gap left by a longer one.
+        until(qtbot, lambda: card.height() == card.heightForWidth(card.width()))
+        until(qtbot, lambda: dock.segmenting.height() == dock.segmenting.sizeHint().height())
 
 
 def test_slices_of_a_colour_stack_are_not_called_time_points(open_dock: Any, qtbot: Any) -> None:
