@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from contextlib import suppress
 from typing import Any
 
 from magicgui.widgets import ProgressBar, PushButton
@@ -141,13 +140,4 @@ def _segmenting(session: Session, picture: Picture, request: Request) -> Generat
     yield Progress("Loading", 0, 1)
     segmentation = yield from session.segment(picture.volume(), request)
     made = picture.labels_layer(segmentation, name=f"{picture.name_with_index} - {request.model.name}")
-    _draw_dashes()
     return segmentation, Layer.create(*made)
-
-
-def _draw_dashes() -> None:
-    """Let vispy draw the dashes that it keeps for outlines: a tenth of a second of the first labels layer, while nobody waits for it."""
-    with suppress(ImportError):
-        from vispy.visuals.line.dash_atlas import DashAtlas
-
-        DashAtlas()
