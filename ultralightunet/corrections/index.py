@@ -93,6 +93,7 @@ class Index:
         unread: cases with a correction whose facts could not be read.
         left_out: cases that `dataset.json` does not name, because their labels could not be read.
         stamp: of the store.
+        file: size and time of the file itself.
         size: bytes of the lines of all entries.
         checksum: of them.
     """
@@ -103,6 +104,7 @@ class Index:
     unread: frozenset[str] = frozenset()
     left_out: frozenset[str] = frozenset()
     stamp: Stamp = ()
+    file: Stamp = ()
     size: int = 0
     checksum: int = 0
 
@@ -112,8 +114,8 @@ class Index:
         return {entry.case: entry for entry in self.entries}
 
     def is_current(self, store: Path) -> bool:
-        """Whether no save came after it, and no case was taken away."""
-        return self.stamp == stamp_of(store) != ()
+        """Whether no save came after it, none was broken off since, and no case was taken away."""
+        return self.stamp == stamp_of(store) != () and self.file == _stamp_of_file(store) != ()
 
 
 def stamp_of(store: Path) -> Stamp:
@@ -125,9 +127,19 @@ def stamp_of(store: Path) -> Stamp:
     return cases.st_mtime_ns, ledger.st_size, ledger.st_mtime_ns, dataset.st_size, dataset.st_mtime_ns
 
 
+def _stamp_of_file(store: Path) -> Stamp:
+    try:
+        found = os.stat(store / INDEX)
+    except OSError:
+        return ()
+    return found.st_size, found.st_mtime_ns
+
+
 def read_index(store: Path) -> Index | None:
     """What the file says; None where there is none, or it is damaged."""
     try:
+        # First, so that a file which is changed meanwhile is taken for another one.
+        file = _stamp_of_file(store)
         body, _, checksum = read_small(store / INDEX, most=2**31).rstrip(b"\n").rpartition(b"\t")
         size = body.rfind(b"\n") + 1
         of_lines = zlib.crc32(body[:size])
@@ -142,6 +154,7 @@ def read_index(store: Path) -> Index | None:
             frozenset(state["unread"]),
             frozenset(state["left_out"]),
             tuple(state["stamp"]),
+            file,
             size,
             of_lines,
         )
@@ -187,7 +200,19 @@ def write_index(store: Path, revisions: Sequence[Revision], *, unread: frozenset
         replace_durably(store / INDEX, _sealed(lines, _state(store, classes, unread, left_out)))
     except OSError as error:
         _LOG.info("the index of %s cannot be written: %s", store, error)
-    return Index(entries, facts, classes, unread, left_out, stamp_of(store), len(lines), zlib.crc32(lines))
+    return Index(entries, facts, classes, unread, left_out, stamp_of(store), _stamp_of_file(store), len(lines), zlib.crc32(lines))
+
+
+def break_seal(store: Path, index: Index) -> None:
+    """Take the last line from the file: whatever becomes of the save that begins now, the index is not believed before it is through.
+
+    A further revision of a case changes nothing by which an unfinished save could be seen later.
+
+    Raises:
+        OSError: if that cannot be done.
+    """
+    if (store / INDEX).exists():
+        os.truncate(store / INDEX, index.size)
 
 
 def append_to_index(store: Path, index: Index, revision: Revision, *, classes: Sequence[LabelClass], left_out: frozenset[str]) -> None:

@@ -15,7 +15,7 @@ from .classes import merged, merged_all
 from .dataset import derive, derive_one
 from .draft import Draft
 from .files import said_clearly
-from .index import Index, append_to_index, current_index, write_index
+from .index import Index, append_to_index, break_seal, current_index, write_index
 from .layout import CASES, DATASET, DERIVED, LEDGER, own, revisions_in
 from .ledger import append, noted_role, read_ledger
 from .listing import listed
@@ -57,7 +57,7 @@ class Saving:
         if case.exists() and not earlier:
             raise InputError(f"expected whole corrections in {case}, found damaged ones only; take them from a copy of the store first")
         group, role = self._role(draft, index, earlier, patient_key, seen_in_training)
-        saved = self._write(draft, case, earlier, group, role)
+        saved = self._write(draft, case, earlier, group, role, index)
         with said_clearly(self.store, f"the correction {saved.name} is saved, only {LEDGER} and {DATASET} do not tell of it yet"):
             append(self.store, saved)
             if len(classes) == len(index.classes):
@@ -88,7 +88,7 @@ class Saving:
             return Index()
         return self.settle()
 
-    def _write(self, draft: Draft, case: Path, earlier: list[Revision], group: str, role: Role) -> Revision:
+    def _write(self, draft: Draft, case: Path, earlier: list[Revision], group: str, role: Role, index: Index) -> Revision:
         """A new case appears with its image and first revision at once, a further revision alone: each by one renaming."""
         numbers = [int(folder.name) for folder in revisions_in(case)] if case.exists() else []
         number = max(numbers, default=0) + 1
@@ -101,6 +101,7 @@ class Saving:
             # All at once: after the first file the disk has little left to do.
             sync_files(beside)
             make_folder(case.parent, within=self.store)
+            break_seal(self.store, index)
             source, target = (folder, case / folder.name) if case.exists() else (beside, case)
             os.replace(source, target)
             sync_folder(target.parent)
