@@ -23,7 +23,7 @@ from typing import Any
 
 from .errors import OutputError
 
-_KINDS = "writing|installing|exporting|candidate|current|partial"
+_KINDS = "writing|installing|exporting|candidate|decoding|current|partial"
 _OURS = re.compile(rf"\.(?:{_KINDS})-(?P<machine>[0-9a-f]{{8}})-(?P<process>\d+)-[0-9a-f]{{8}}(?:\.[\w.+-]+)?")
 _BEFORE = re.compile(
     r"\.(?:writing|installing|exporting|current)-[0-9a-z_]{8,12}|\.[0-9a-f]{12}\.partial(?:\.[\w.+-]+)?|\..+\.[0-9a-f]{8}\.partial"
@@ -188,7 +188,7 @@ def sync_files(folder: Path) -> None:
     """
     for place, _, names in os.walk(folder, topdown=False):
         for name in names:
-            descriptor = os.open(Path(place) / name, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+            descriptor = os.open(os.path.join(place, name), os.O_RDONLY if os.name == "posix" else os.O_RDWR)
             try:
                 os.fsync(descriptor)
             finally:

@@ -122,6 +122,19 @@ def test_a_picture_that_ends_its_decoder_is_refused(tmp_path: Path, monkeypatch:
         assert decoder.unpack(file.getvalue(), layout, "1.2.840.10008.1.2.4.50", path).shape == (12, 14)
 
 
+def test_no_picture_of_a_patient_is_left_among_the_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    layout = Layout(1, 12, 14, 1, 8, 8, 7, False, False, "MONOCHROME2", False)
+    file = io.BytesIO()
+    Image.fromarray(GREY[0].astype(np.uint8)).save(file, "JPEG")
+    with PictureDecoder() as decoder:
+        decoder.unpack(file.getvalue(), layout, "1.2.840.10008.1.2.4.50", tmp_path / "x.dcm")
+        (folder,) = tmp_path.iterdir()
+        # As if it had been killed in the middle of a picture.
+        (folder / "frame.dcm").write_bytes(b"a patient")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_damaged_pictures_are_refused_or_keep_their_size_and_nothing_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     random, path = np.random.default_rng(7), tmp_path / "x.dcm"
     sentences = []

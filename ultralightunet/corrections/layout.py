@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -88,8 +89,8 @@ def own(store: Path, path: Path) -> Path:
     Raises:
         InputError: if one does: what lies elsewhere is not the store's, to be read, written or exported.
     """
-    parts = path.relative_to(store).parts
-    is_linked = any(os.path.islink(store.joinpath(*parts[: n + 1])) for n in range(len(parts)))
+    steps = itertools.accumulate((str(store), *path.relative_to(store).parts), os.path.join)
+    is_linked = any(os.path.islink(step) for step in itertools.islice(steps, 1, None))
     if is_linked and not path.resolve().is_relative_to(store.resolve()):
         raise InputError(f"expected {inside(store, path)} in the store {store}, found a link that leads out of it; copy the file there")
     return path

@@ -22,7 +22,7 @@ from ..disk import read_json
 from ..errors import InputError, only_our_errors
 from ..io import read_image
 from ..models import LabelClass
-from ..models.values import line, table, whole, wholes
+from ..models.values import lines, table, whole, wholes
 from ..volume import Segmentation, Source, Volume
 from .classes import check_classes, classes_from_json, classes_to_json
 from .layout import CHECKED, FACTS, LABELS, PREDICTION, are_hashes, image_names, is_case, is_group, own
@@ -201,27 +201,30 @@ def parsed(folder: Path, facts: Mapping[str, Any], classes: tuple[LabelClass, ..
     if facts["role"] not in ("train", "holdout"):
         raise ValueError(f"no such role: {facts['role']!r}")
     classes = classes or parsed_classes(facts["classes"])
+    case, group, modality = lines(facts["case"], facts["group"], image["modality"])
+    sha256, model, tool_version = lines(image["sha256"], facts["model"], facts["tool_version"])
+    content, files, image_files = table(facts["content"]), table(facts["files"]), table(image["files"])
     revision = Revision(
         folder=folder,
-        case=line(facts["case"]),
+        case=case,
         number=whole(facts["revision"]),
         role=facts["role"],
-        group=line(facts["group"]),
-        image_sha256=line(image["sha256"]),
+        group=group,
+        image_sha256=sha256,
         shape=wholes(image["shape"]),
         channels=whole(image["channels"]),
         affine=np.array(image["affine"], dtype=np.float64),
         has_spacing=bool(image["has_spacing"]),
-        modality=line(image["modality"]),
+        modality=modality,
         classes=classes,
-        model=line(facts["model"]),
+        model=model,
         voxels_checked=whole(facts["voxels_checked"]),
         voxels_changed=whole(facts["voxels_changed"]),
         dice=None if facts["dice"] is None else float(facts["dice"]),
-        content=_hashes(facts["content"]),
-        files=_hashes(facts["files"]),
-        image_files=_hashes(image["files"]),
-        tool_version=line(facts["tool_version"]),
+        content=content,
+        files=files,
+        image_files=image_files,
+        tool_version=tool_version,
     )
     # First the numbers: by one of them names are made.
     _check_numbers(revision)
@@ -268,20 +271,14 @@ def to_facts(revision: Revision) -> dict[str, Any]:
     }
 
 
-def _hashes(value: Any) -> dict[str, str]:
-    found = table(value)
-    if not are_hashes(found.values()):
-        raise ValueError(f"not every value of {sorted(found)} is a sha256")
-    return found
-
-
 def _check_names(revision: Revision) -> None:
     """Names become paths in the store and in exports."""
-    case, number = revision.folder.parent.name, revision.folder.name
-    if (revision.case, f"{revision.number:04d}") != (case, number):
+    if (revision.case, f"{revision.number:04d}") != revision.folder.parts[-2:]:
         raise ValueError(f"they are those of {revision.case}/{revision.number:04d}; it was moved")
-    if not is_case(revision.case) or not is_group(revision.group) or not are_hashes([revision.image_sha256]):
-        raise ValueError("case, group or image have names that no store gives")
+    if not is_case(revision.case) or not is_group(revision.group):
+        raise ValueError("case or group have names that no store gives")
+    if not are_hashes((revision.image_sha256, *revision.content.values(), *revision.files.values(), *revision.image_files.values())):
+        raise ValueError("not every hash is a sha256")
     if not {LABELS} <= set(revision.files) <= {LABELS, PREDICTION, CHECKED}:
         raise ValueError(f"files {sorted(revision.files)} are not those of a correction")
     if {name.removesuffix(".nii.gz") for name in revision.files} != set(revision.content):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,6 +15,8 @@ from slicer.i18n import tr as _
 
 from .problem import Problem
 from .process import Facts, Listener
+
+_PREFIX = "ultralight-slicer-"
 
 
 class Exchange:
@@ -35,7 +39,8 @@ class Exchange:
         """
         if self._made is None:
             try:
-                self._made = tempfile.TemporaryDirectory(prefix="ultralight-", dir=self._folder)
+                clear(self._folder or Path(tempfile.gettempdir()))
+                self._made = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", dir=self._folder)
             except OSError as error:
                 raise Problem(
                     _(
@@ -66,6 +71,27 @@ class Exchange:
         if self._made is not None:
             self._made.cleanup()
             self._made = None
+
+
+def clear(folder: Path) -> None:
+    """Remove the folders of modules whose Slicer was killed: images of patients lie in them."""
+    if os.name != "posix":
+        # There is no harmless way to ask whether a process is alive, and Windows clears its own folder.
+        return
+    for path in folder.glob(f"{_PREFIX}*-*"):
+        number = path.name.removeprefix(_PREFIX).partition("-")[0]
+        if number.isdecimal() and not _is_alive(int(number)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def deleting(files: Sequence[Path], listener: Listener) -> Listener:

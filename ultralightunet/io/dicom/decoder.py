@@ -3,6 +3,8 @@
 The libraries that unpack them are written in C; over a damaged picture they end the process, fill the memory or write on stderr. Here that
 harms nobody, and what they write tells of damage that they pass over.
 
+Its argument is a folder of its own, which whoever started it removes.
+
 On stdin comes, for each frame, a line of JSON (`rows`, `columns`, `samples`, `allocated`, `stored`, `high`, `signed`, `photometric`,
 `syntax`, `length`) and `length` bytes; on stdout goes a line of JSON (`dtype`, `shape`, `length`, or `error`) and `length` bytes of pixels.
 """
@@ -32,7 +34,7 @@ def main() -> None:
     import SimpleITK as sitk
 
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    with tempfile.TemporaryDirectory(prefix="ultralight-") as folder, tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         while line := sys.stdin.buffer.readline():
             wanted = json.loads(line)
@@ -40,7 +42,7 @@ def main() -> None:
             _limit(wanted["rows"] * wanted["columns"] * wanted["samples"])
             said.seek(0)
             said.truncate()
-            reply, pixels = _unpacked(sitk, wanted, packed, Path(folder) / "frame.dcm")
+            reply, pixels = _unpacked(sitk, wanted, packed, Path(sys.argv[1]) / "frame.dcm")
             said.seek(0)
             if _DAMAGE.search(said.read(2**16)):
                 reply, pixels = {"error": "its picture is damaged", "length": 0}, b""

@@ -6,7 +6,9 @@ import json
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ...disk import folder_beside
 from ...errors import InputError
 from .elements import DicomData
 from .layout import Layout
@@ -111,6 +114,7 @@ class PictureDecoder:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._folder = ExitStack()
 
     def __enter__(self) -> PictureDecoder:
         return self
@@ -139,6 +143,8 @@ class PictureDecoder:
             # -P: nothing is imported from the folder that the user works in.
             command = [sys.executable, "-P", str(_DECODER)]
             try:
+                # Kept by this process: the other one may end at any moment, with a picture in its folder.
+                command.append(str(self._folder.enter_context(folder_beside(Path(tempfile.gettempdir()), "decoding", private=True))))
                 self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
             except OSError as error:
                 raise InputError(
@@ -160,11 +166,11 @@ class PictureDecoder:
         raise _damage(path, "its picture cannot be unpacked")
 
     def _end(self) -> None:
-        if self._process is None:
-            return
-        self._process.kill()
-        self._process.communicate()
-        self._process = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+        self._folder.close()
 
 
 def _check_picture(packed: bytes, layout: Layout, syntax: str, path: Path) -> None:
