@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SPEED = ("patch.py", "slice.py", "whole_head.py", "ct.py", "scaling.py", "training_speed.py")
+SPEED = ("patch.py", "slice.py", "whole_head.py", "ct.py", "scaling.py", "training_speed.py", "store.py")
 
 
 def main() -> int:
