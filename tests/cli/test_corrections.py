@@ -18,6 +18,7 @@ from ultralightunet.cli import main
 from ultralightunet.corrections import Store
 from ultralightunet.io import read_image
 from ultralightunet.models import write_model
+from ultralightunet.volume import Segmentation
 
 SHAPE = (8, 10, 12)
 
@@ -254,3 +255,22 @@ def test_a_check_repairs_when_asked_to(tmp_path: Path, ultralight: Command, file
     assert Store(store).check().problems == ()
     again = ultralight("corrections", "check", store, "--repair", "--json").events[-1]
     assert (again["problems"], again["removed"]) == (0, 0)
+
+
+def test_labels_and_prediction_may_each_prefer_another_transform_of_the_image(tmp_path: Path, ultralight: Command) -> None:
+    image = nib.Nifti1Image(np.random.default_rng(0).integers(0, 900, SHAPE[::-1]).astype(np.int16), None)
+    image.set_sform(np.diag([2.0, 2, 2, 1]), 4)
+    moved = np.diag([2.0, 2, 2, 1])
+    moved[:3, 3] = (15, -30, 20)
+    image.set_qform(moved, 1)
+    image.to_filename(tmp_path / "scan.nii.gz")
+    scan = read_image(tmp_path / "scan.nii.gz")
+    labels = (scan.array > np.median(scan.array)).astype(np.uint8)
+    prediction = Segmentation(labels, scan.affine, source=scan.source).save(tmp_path / "prediction.nii.gz")
+    # As ITK, which prefers the qform, saves what is drawn on the image.
+    drawn = Segmentation(labels[::-1], moved).save(tmp_path / "drawn.nrrd")
+    done = ultralight(
+        "corrections", "add", tmp_path / "store", "--image", tmp_path / "scan.nii.gz", "--labels", drawn, "--prediction", prediction
+    )
+    assert (done.code, done.err) == (0, "")
+    assert "voxels changed" in done.out

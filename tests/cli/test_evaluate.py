@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,19 @@ def test_folders_are_compared_by_base_name_and_a_class_missing_from_both_counts_
     assert [(e["case"], e["label"], e["dice"]) for e in events if e["event"] == "case"] == [("one", 1, 0.75), ("two", 2, 1.0)]
     assert [(e["label"], e["cases"], e["dice"]) for e in events if e["event"] == "mean"] == [(1, 2, 0.875), (2, 2, 1.0)]
     assert "mean of 2" in ultralight("evaluate", prediction, reference).out
+
+
+def test_a_header_that_contradicts_itself_is_told_of_and_a_refusal_comes_alone(tmp_path: Path, ultralight: Command) -> None:
+    pair = two_cubes(tmp_path / "prediction", 0), two_cubes(tmp_path / "reference", 0)
+    data = bytearray(gzip.decompress(pair[0].read_bytes()))
+    data[80:84] = np.array(7, "<f4").tobytes()
+    pair[0].write_bytes(gzip.compress(data))
+    done = ultralight("evaluate", *pair)
+    assert done.code == 0
+    assert done.err.startswith(f"ultralight: {pair[0]}: the header contradicts itself")
+    pair[0].write_bytes(gzip.compress(data)[:-99])
+    refused = ultralight("evaluate", *pair)
+    assert (refused.code, refused.out) == (1, "")
 
 
 def test_labels_in_different_formats_can_be_compared(tmp_path: Path, ultralight: Command) -> None:

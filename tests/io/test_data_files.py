@@ -195,20 +195,6 @@ def test_a_missing_data_file_is_named(tmp_path: Path) -> None:
         read_image(metaimage(tmp_path / "scan.mhd", b"", file="gone.raw"))
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs names of files that are not UTF-8")
-@pytest.mark.parametrize("suffix", [".nrrd", ".mha", ".nhdr", ".mhd"])
-def test_a_folder_whose_name_is_not_utf8_is_as_good_as_any(tmp_path: Path, suffix: str) -> None:
-    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
-    try:
-        folder.mkdir()
-    except OSError:
-        pytest.skip("this file system takes UTF-8 only")
-    sitk.WriteImage(sitk.GetImageFromArray(ARRAY), str(tmp_path / f"scan{suffix}"))
-    for file in [path for path in tmp_path.iterdir() if path.is_file()]:
-        file.rename(folder / file.name)
-    np.testing.assert_array_equal(read_image(folder / f"scan{suffix}").array, ARRAY)
-
-
 @pytest.mark.parametrize(
     ("suffix", "line"),
     [

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..events import finish
 from ..io import read_image, read_labels
+from ..io.nifti_place import moved_onto
 from ..models import LabelClass, images_seen, load_model
 from .memory import add_max_memory
-from .progress import ProgressBar, ProgressLines, write_json
+from .progress import ProgressBar, ProgressLines, warn, write_json
 
 if TYPE_CHECKING:
     from ..corrections import Revision, Store, Summary
@@ -82,8 +83,8 @@ def run_add(options: argparse.Namespace) -> int:
         from ..io import check_values
 
         image = check_values(image, nan_fill=options.nan_fill)
-    labels = read_labels(options.labels)
-    prediction = read_labels(options.prediction) if options.prediction else None
+    labels = moved_onto(read_labels(options.labels), image)
+    prediction = moved_onto(read_labels(options.prediction), image) if options.prediction else None
     model = load_model(options.model) if options.model else None
     if model and prediction:
         # The file does not say who made it.
@@ -102,6 +103,8 @@ def run_add(options: argparse.Namespace) -> int:
         confirmed=options.confirm,
         seen_in_training=images_seen(model) if model else (),
     )
+    for note in image.notes:
+        warn(options.image, note)
     _show_saved(revision, summarize(labels, prediction, classes=classes, checked=checked), options)
     return 0
 

@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..io import SUPPORTED_SUFFIXES, base_name, read_labels
 from ..metrics import Agreement, compare
 from .memory import add_max_memory
-from .progress import write_json
+from .progress import warn, write_json
 
 
 def add_to(commands: Any) -> None:
@@ -36,15 +36,22 @@ def run(options: argparse.Namespace) -> int:
     """Compare, case by case and class by class; the mean over the cases at the end."""
     pairs = _pairs(options.prediction, options.reference)
     by_label: dict[int, list[Agreement]] = {}
-    if not options.json:
-        sys.stdout.write(f"{'case':24s} {'class':>5s} {'Dice':>7s} {'HD95':>8s} {'surface':>7s} {'predicted':>10s} {'reference':>10s}\n")
-    for name, prediction, reference in pairs:
-        for agreement in compare(read_labels(prediction), read_labels(reference), tolerance=options.tolerance):
+    for number, (name, prediction, reference) in enumerate(pairs):
+        found = [read_labels(path) for path in (prediction, reference)]
+        agreements = compare(found[0], found[1], tolerance=options.tolerance)
+        for path, labels in zip((prediction, reference), found, strict=True):
+            for note in labels.facts.get("notes", ()):
+                warn(path, note)
+        if not (number or options.json):
+            sys.stdout.write(
+                f"{'case':24s} {'class':>5s} {'Dice':>7s} {'HD95':>8s} {'surface':>7s} {'predicted':>10s} {'reference':>10s}\n"
+            )
+        for agreement in agreements:
             by_label.setdefault(agreement.label, []).append(agreement)
             _show(name, agreement, as_json=options.json)
-    for label, found in sorted(by_label.items()):
+    for label, of_label in sorted(by_label.items()):
         # A case without this class in either has nothing to compare, and counts as full agreement.
-        mean = float(np.mean([a.dice for a in found] + [1.0] * (len(pairs) - len(found))))
+        mean = float(np.mean([a.dice for a in of_label] + [1.0] * (len(pairs) - len(of_label))))
         if options.json:
             write_json(event="mean", label=label, cases=len(pairs), dice=mean)
         elif len(pairs) > 1:

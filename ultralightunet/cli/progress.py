@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -74,3 +75,8 @@ def write_json(**facts: Any) -> None:
     """One JSON object on a line of stdout, seen at once by whoever reads along."""
     sys.stdout.write(json.dumps(facts) + "\n")
     sys.stdout.flush()
+
+
+def warn(path: Path, sentence: str) -> None:
+    """One line on stderr about a file that was used all the same."""
+    sys.stderr.write(f"ultralight: {path}: {sentence}\n")

@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import InputError
 from ..events import finish
 from ..io import check_target, check_values, read_image, read_labels
+from ..io.nifti_place import moved_onto
 from ..models import LabelClass
 from ..prompting import Box, Point, Prompt, PromptSession, into_labels
 from ..volume import Segmentation, Volume
@@ -105,7 +106,7 @@ def _given(image: Volume, options: argparse.Namespace) -> tuple[np.ndarray[Any, 
     classes: tuple[LabelClass, ...] = (LabelClass(0, "background", (0, 0, 0)),)
     labels = np.zeros(image.shape, np.uint8)
     if options.labels is not None:
-        read = read_labels(options.labels)
+        read = moved_onto(read_labels(options.labels), image)
         if read.labels.shape != image.shape or not np.allclose(read.affine, image.affine, atol=1e-3):
             raise InputError(
                 f"expected labels on the grid of the image, {image.shape}, found {read.labels.shape} in {options.labels} or another place; "

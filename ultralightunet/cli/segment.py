@@ -17,7 +17,7 @@ from ..io import check_target, read_image
 from ..models import Model, load_model
 from ..volume import Segmentation, Volume
 from .memory import add_max_memory
-from .progress import ProgressBar, ProgressLines, write_json
+from .progress import ProgressBar, ProgressLines, warn, write_json
 from .targets import targets_of
 
 _AXES = {"i": 2, "j": 1, "k": 0, "0": 2, "1": 1, "2": 0}
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
             )
             told = doubts_before(image, model, box=request.box)
             for doubt in told:
-                _warn(path, doubt)
+                warn(path, doubt)
             segmentation = finish(session.segment(image, request), show)
         finally:
             show.close()
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
         _report(path, saved, segmentation, seconds, options)
         for doubt in segmentation.facts["doubts"]:
             if doubt not in told:
-                _warn(path, doubt)
+                warn(path, doubt)
     return 0
 
 
@@ -117,14 +117,10 @@ def _report(path: Path, saved: Path, segmentation: Segmentation, seconds: dict[s
     if segmentation.facts["voxel_size_assumed"]:
         sys.stderr.write(f"ultralight: {path} does not say how large its voxels are; 1 mm was assumed\n")
     for note in segmentation.facts["notes"]:
-        _warn(path, note)
+        warn(path, note)
     if options.profile:
         for stage, value in seconds.items():
             sys.stdout.write(f"    {value:8.3f} s  {stage}\n")
-
-
-def _warn(path: Path, sentence: str) -> None:
-    sys.stderr.write(f"ultralight: {path}: {sentence}\n")
 
 
 def _box(text: str) -> tuple[tuple[int, int], ...]:

@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,12 @@ def _deep(path: Path) -> NDArray[Any]:
         # Imported here, because it takes longer than reading the usual picture.
         import SimpleITK as sitk
 
-        array = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="PNGImageIO"))
+        with TemporaryDirectory() as folder:
+            # ITK ends the whole process over a name that is not UTF-8; `encode` refuses a temporary folder of such a name.
+            copy = Path(folder) / "deep.png"
+            str(copy).encode()
+            copy.write_bytes(data)
+            array = sitk.GetArrayFromImage(sitk.ReadImage(str(copy), imageIO="PNGImageIO"))
         return np.ascontiguousarray(array[..., :3])
     # Two numbers of 16 bits lie in the file as four of 8 do: read as those, they are put together again.
     parts = [(kind, content) for kind, content in _chunks(data) if kind in (b"IHDR", b"IDAT", b"IEND")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import numpy as np
 from ..errors import InputError
 from ..models import LabelClass
 from ..volume import Segmentation, Source
+from .limits import check_memory
 from .nrrd import read_nrrd
 from .nrrd_header import read_nrrd_header
+from .text_numbers import number
 
 SUFFIX = ".seg.nrrd"
 _TISSUE = "85756007"
@@ -37,15 +40,17 @@ def read_segments(path: Path) -> Segmentation:
     read = {layer: series.one(layer if is_layered else None) for layer in sorted(set(layers))}
     first = next(iter(read.values()))
     labels = np.zeros(first.shape, np.uint8 if count < 256 else np.uint16)
-    for number, layer in enumerate(layers):
-        labels[read[layer].array == int(header.get(f"Segment{number}_LabelValue", number + 1))] = number + 1
+    for segment, layer in enumerate(layers):
+        labels[read[layer].array == int(header.get(f"Segment{segment}_LabelValue", segment + 1))] = segment + 1
     classes = (LabelClass(0, "background", (0, 0, 0)), *(_class(header, n) for n in range(count)))
     offset, shape = _place(header, labels.shape)
+    check_memory(prod(shape) * labels.dtype.itemsize, path.stat().st_size, path)
     whole = np.zeros(shape, labels.dtype)
     whole[tuple(slice(start, start + n) for start, n in zip(offset, labels.shape, strict=True))] = labels
     affine = first.affine.copy()
     affine[:3, 3] -= affine[:3, :3] @ offset[::-1]
-    return Segmentation(whole, affine, classes, True, Source(None, first.source.format, first.source.header))
+    source = Source(None, first.source.format, first.source.header)
+    return Segmentation(whole, affine, classes, first.has_spacing, source, facts={"notes": list(first.notes)})
 
 
 def _header(path: Path) -> Mapping[str, str]:
@@ -55,14 +60,14 @@ def _header(path: Path) -> Mapping[str, str]:
         raise InputError(f"expected an NRRD image, found a damaged or other file {path} ({error}); copy or export it again") from error
 
 
-def _class(header: Mapping[str, str], number: int) -> LabelClass:
-    color = [round(255 * float(value)) for value in header.get(f"Segment{number}_Color", "0.5 0.5 0.5").split()]
-    terminology = re.search(r"TerminologyEntry:[^|]*", header.get(f"Segment{number}_Tags", ""))
+def _class(header: Mapping[str, str], segment: int) -> LabelClass:
+    color = [round(255 * min(max(number(value), 0.0), 1.0)) for value in header.get(f"Segment{segment}_Color", "0.5 0.5 0.5").split()]
+    terminology = re.search(r"TerminologyEntry:[^|]*", header.get(f"Segment{segment}_Tags", ""))
     parts = terminology[0].split("~") if terminology else []
     scheme, _, rest = parts[2].partition("^") if len(parts) > 2 else ("", "", "")
     code = rest.partition("^")[0]
     snomed = code if scheme in ("SCT", "SRT") and code.isdecimal() and code != _TISSUE else ""
-    return LabelClass(number + 1, header.get(f"Segment{number}_Name", f"segment {number + 1}"), (color[0], color[1], color[2]), snomed)
+    return LabelClass(segment + 1, header.get(f"Segment{segment}_Name", f"segment {segment + 1}"), (color[0], color[1], color[2]), snomed)
 
 
 def _place(header: Mapping[str, str], shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
