@@ -145,10 +145,10 @@ def steps(viewer: Any, dock: Any, folder: Path) -> dict[str, Taken]:
     step("open Save", dock.save.expand, lambda: "changed" in dock.save.summary.text)
     step("Save correction", dock.save.save.native.click, lambda: not dock.save.is_running)
     step("Save labels…", lambda: dock.save_labels.save_as(folder / "labels.nii.gz"), lambda: not dock.save_labels.is_running)
-    labels().paint((150, 250, 250), 0)
+    labels().paint((150, 250, 250), 1 + int(labels().data[150, 250, 250]) % 2)
     viewer.layers.selection.active = labels()
     step("File > Save", lambda: viewer.layers.save(str(folder / "again.nii.gz"), selected=True, plugin="napari-ultralight"), lambda: True)
-    labels().paint((150, 260, 250), 0)
+    labels().paint((150, 270, 250), 1 + int(labels().data[150, 270, 250]) % 2)
     step("remove unsaved labels", lambda: viewer.layers.remove(labels()), lambda: dock.recovery.offers)
     return taken
 

@@ -6,9 +6,11 @@ shape and type. `difference` says what a tool did, so that a host can apply it t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from math import ceil, prod
 from typing import Any
 
@@ -28,6 +30,9 @@ Mask = NDArray[np.bool_]
 Part = tuple[slice, ...]
 Steps = Generator[Progress, None, Labels]
 """A tool at work: its progress, then the new labels."""
+
+_TILE = 64
+"""Voxels along the edge of a piece that is smoothed by itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,7 +240,7 @@ def smooth(labels: Labels, classes: Collection[int], *, radius: float, spacing: 
 
 
 def smoothing(labels: Labels, classes: Collection[int], *, radius: float, spacing: Sequence[float]) -> Steps:
-    """As `smooth`, class by class; closing it cancels.
+    """As `smooth`, piece by piece; closing it cancels.
 
     Example:
         >>> import numpy as np
@@ -246,28 +251,52 @@ def smoothing(labels: Labels, classes: Collection[int], *, radius: float, spacin
     """
     out = labels.copy()
     sigma = [radius / size for size in spacing]
-    margin = [ceil(3 * s) + 1 for s in sigma]
     boxes = _parts_of(labels, classes)
     if not boxes:
+        yield Progress("Smooth", 0, 1)
         return out
-    part = _around(boxes.values(), margin, labels.shape)
-    around = labels[part]
-    # Shares add up to one: what prevails where none of the labels does is the background.
-    best, total = np.zeros(around.shape, np.float32), np.zeros(around.shape, np.float32)
-    winner = np.zeros_like(around)
-    inner = _parts_of(around)
-    for done, (label, box) in enumerate(inner.items()):
-        yield Progress("Smooth", done, len(inner))
-        near = _around([box], margin, around.shape)
-        share = blurred(around[near] == label, sigma)
-        total[near] += share
-        np.copyto(winner[near], label, where=share > best[near])
-        np.maximum(best[near], share, out=best[near])
-    np.subtract(1, total, out=total)
-    np.copyto(winner, 0, where=best <= total)
-    changed = np.isin(around, list(classes)) | np.isin(winner, list(classes))
-    np.copyto(out[part], winner, where=changed)
+    part = _around(boxes.values(), [ceil(3 * s) + 1 for s in sigma], labels.shape)
+    around, target = labels[part], out[part]
+    tiles = _tiles(around.shape)
+
+    def smooth_tile(tile: Part) -> None:
+        near = _around([tile], [ceil(3 * s) + 1 for s in sigma], around.shape)
+        inner = tuple(slice(t.start - n.start, t.stop - n.start) for t, n in zip(tile, near, strict=True))
+        winner = _prevailing(around[near], sigma, inner)
+        if winner is not None:
+            changed = np.isin(around[tile], list(classes)) | np.isin(winner, list(classes))
+            np.copyto(target[tile], winner, where=changed)
+
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        for done, _ in enumerate(pool.map(smooth_tile, tiles)):
+            yield Progress("Smooth", done, len(tiles))
+    finally:
+        pool.shutdown(cancel_futures=True)
     return out
+
+
+def _prevailing(labels: Labels, sigma: Sequence[float], inner: Part) -> Labels | None:
+    """The label that prevails around each voxel of the inner part, None where there is only one label."""
+    if labels.min() == labels.max():
+        return None
+    shape = labels[inner].shape
+    best, total, winner = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, labels.dtype)
+    for label in np.unique(labels):
+        if label:
+            share = blurred(labels == label, sigma)[inner]
+            total += share
+            np.copyto(winner, label, where=share > best)
+            np.maximum(best, share, out=best)
+    # Shares add up to one: what prevails where none of the labels does is the background.
+    np.copyto(winner, 0, where=best <= 1 - total)
+    return winner
+
+
+def _tiles(shape: tuple[int, ...]) -> list[Part]:
+    """An array in pieces, with what is around them small enough for a processor's cache; many have one label only."""
+    sides = [[slice(start, min(start + _TILE, n)) for start in range(0, n, _TILE)] for n in shape]
+    return list(product(*sides))
 
 
 def erase(labels: Labels, classes: Collection[int]) -> Labels:

@@ -188,7 +188,7 @@ class Correct(Fold):
         return plain[name]
 
     def _show_progress(self, event: Progress) -> None:
-        self.say(f"{event.stage}: {event.done} of {event.total} classes" if event.total > 1 else f"{event.stage}…")
+        self.say(f"{event.stage}: {event.done} of {event.total}" if event.total > 1 else f"{event.stage}…")
 
     def _ended(self, was_cancelled: bool) -> None:
         if was_cancelled:
