@@ -274,12 +274,16 @@ def test_a_small_file_that_claims_a_huge_picture_asks_for_no_memory(tmp_path: Pa
     path = dicom(tmp_path / "x.dcm", GREY)
     with pytest.raises(InputError, match=r"at most 1 GB .* --max-memory"):
         read_image(packed(path, JPEG2000Lossless, [bytes(200)], Rows=40000, Columns=40000))
-    header = struct.pack(">HHHIIIIIIIIHBBB", 0xFF4F, 0xFF51, 41, 18, 16, 0, 0, 1, 1, 0, 0, 1, 7, 1, 1)
-    with pytest.raises(InputError, match="x.dcm"):
-        read_image(packed(path, JPEG2000Lossless, [header + bytes(60) + b"\xff\xd9"], Rows=16, Columns=18))
+    # A picture that claims as much itself.
+    header = struct.pack(">HHHHIIIIIIIIHBBB", 0xFF4F, 0xFF51, 41, 0, 20000, 20000, 0, 0, 20000, 20000, 0, 0, 1, 15, 1, 1)
+    with pytest.raises(InputError, match="picture of 10. bytes cannot hold 20000 x 20000 pixels"):
+        read_image(packed(path, JPEG2000Lossless, [header + bytes(60) + b"\xff\xd9"], Rows=20000, Columns=20000))
 
 
-def test_compressions_that_cannot_be_unpacked_are_named(tmp_path: Path) -> None:
-    path = dicom(tmp_path / "x.dcm", GREY)
-    with pytest.raises(InputError, match=r"found the transfer syntax 1.2.840.10008.1.2.4.201 .* decompress it"):
-        read_image(packed(path, UID("1.2.840.10008.1.2.4.201"), [bytes(200)]))
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.102", "1.2.840.113619.5.2"])
+def test_compressions_that_cannot_be_unpacked_are_named_and_harm_no_other_series(tmp_path: Path, syntax: str) -> None:
+    path = packed(dicom(tmp_path / "x.dcm", GREY, SeriesInstanceUID="1.9"), UID(syntax), [bytes(200)], NumberOfFrames=7)
+    with pytest.raises(InputError, match=rf"found the transfer syntax {syntax} .* decompress it"):
+        read_image(path)
+    dicom(tmp_path / "y.dcm", GREY)
+    np.testing.assert_array_equal(read_image(tmp_path, series="1.2.3.4").array, GREY)

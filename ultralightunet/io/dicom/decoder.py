@@ -23,7 +23,7 @@ from typing import Any
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _MEMORY = 2**30
 """Bytes beyond what a picture and its copies take."""
-_SECONDS = 20
+_SECONDS = 5
 """Of the processor's time, for a picture of a megapixel or less."""
 _DAMAGE = re.compile(rb"Corrupt JPEG data(?!: \d+ extraneous bytes before marker 0xd9)|Premature end|Inconsistent progression")
 """What libjpeg says of pictures that it completes with something of its own."""
@@ -72,7 +72,7 @@ def _limit(samples: int) -> None:
         import signal
 
         in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        most = in_use + _MEMORY + 40 * samples
+        most = in_use + _MEMORY + 8 * samples
         resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
         signal.setitimer(signal.ITIMER_PROF, _SECONDS + samples / 2**20)
     except (ImportError, OSError, ValueError, AttributeError):

@@ -16,7 +16,7 @@ from .elements import DicomData, read_elements
 from .layout import Layout, layout_of
 from .marks import Mark, marks_of
 from .spacing import PixelSize, pixel_size
-from .tags import TAGS, WHOLE_SLIDE, other_than_image
+from .tags import JPEG, JPEG_2000, PLAIN, RUN_LENGTHS, TAGS, WHOLE_SLIDE, other_than_image
 from .values import Elements
 
 _AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -110,8 +110,7 @@ def read_dicom_file(path: Path) -> DicomFile | None:
     data = read_elements(path, until=other_than_image)
     if _other(data):
         return None
-    layout, header = layout_of(data), data.header
-    obstacle = _obstacle(header, path)
+    header, obstacle = data.header, _obstacle(data)
     read = _enhanced_frames if header.items("PerFrameFunctionalGroupsSequence") else _classic_frames
     return DicomFile(
         data=data,
@@ -119,7 +118,7 @@ def read_dicom_file(path: Path) -> DicomFile | None:
         description=header.text("SeriesDescription"),
         instance=header.text("SOPInstanceUID"),
         modality=header.text("Modality"),
-        frames=() if obstacle else tuple(read(data, layout)),
+        frames=() if obstacle else tuple(read(data, layout_of(data))),
         obstacle=obstacle,
     )
 
@@ -142,10 +141,17 @@ def _other(data: DicomData) -> str:
     return "" if data.pixels or is_standard or "Rows" in data.header else "something that its maker alone knows"
 
 
-def _obstacle(header: Elements, path: Path) -> str:
+def _obstacle(data: DicomData) -> str:
+    """Why the series that a file belongs to cannot be read, "" if it can."""
+    header, path = data.header, data.path
+    if data.pixels is not None and data.syntax not in PLAIN | JPEG | JPEG_2000 | {RUN_LENGTHS}:
+        return (
+            f"expected pixels stored plainly or as RLE, JPEG, JPEG-LS or JPEG 2000, found the transfer syntax {data.syntax} in {path}; "
+            "decompress it, e.g. with dcmdjpeg or gdcmconv --raw"
+        )
     if header.text("SOPClassUID") == WHOLE_SLIDE:
         return f"expected an image, found a slide of microscopy in tiles {path}; export the part that is to be segmented as TIFF"
-    if "MOSAIC" in header.text("ImageType").split("\\") or header.number("SiemensMosaicImages") > 1:
+    if "MOSAIC" in header.text("ImageType").split("\\"):
         return (
             f"expected one slice an image, found a mosaic of many slices in one picture {path}; "
             "convert the series to NIfTI with dcm2niix, or export it as enhanced DICOM"

@@ -22,13 +22,10 @@ from ...disk import folder_beside
 from ...errors import InputError
 from .elements import DicomData
 from .layout import Layout
+from .tags import JPEG_2000
 
-PLAIN = {"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"}
-"""Transfer syntaxes in which pixels are not compressed; in the fourth they lie in fragments all the same."""
-
-RUN_LENGTHS = "1.2.840.10008.1.2.5"
-_JPEG = {f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81)}
-_JPEG_2000 = {f"1.2.840.10008.1.2.4.{n}" for n in (90, 91)}
+_LARGE, _RATIO = 2**26, 500
+"""Bytes of a frame above which it is at most so many times as large as its picture: blank ones alone pack better, and are small."""
 _DECODER = Path(__file__).with_name("decoder.py")
 
 
@@ -175,12 +172,7 @@ class PictureDecoder:
 
 def _check_picture(packed: bytes, layout: Layout, syntax: str, path: Path) -> None:
     """Whether a picture is whole, and of the size that the header tells, before memory for it is asked for."""
-    if syntax not in _JPEG | _JPEG_2000:
-        raise InputError(
-            f"expected pixels stored plainly or as RLE, JPEG, JPEG-LS or JPEG 2000, found the transfer syntax {syntax} in {path}; "
-            "decompress it, e.g. with dcmdjpeg or gdcmconv --raw"
-        )
-    found = _jpeg_2000_size(packed) if syntax in _JPEG_2000 else _jpeg_size(packed)
+    found = _jpeg_2000_size(packed) if syntax in JPEG_2000 else _jpeg_size(packed)
     if found is None:
         raise _damage(path, "its picture has no beginning")
     rows, columns, samples, bits = found
@@ -190,6 +182,8 @@ def _check_picture(packed: bytes, layout: Layout, syntax: str, path: Path) -> No
             f"its picture has {rows} x {columns} pixels of {samples} x {bits} bits, its header says {layout.rows} x {layout.columns} "
             f"of {layout.samples} x {layout.allocated}",
         )
+    if layout.frame_bits // 8 > max(_LARGE, _RATIO * len(packed)):
+        raise _damage(path, f"its picture of {len(packed)} bytes cannot hold {rows} x {columns} pixels")
     # Both kinds end with the same two bytes; padding may follow.
     if b"\xff\xd9" not in packed[-18:]:
         raise _damage(path, "its picture is cut off")

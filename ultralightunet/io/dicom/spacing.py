@@ -32,7 +32,7 @@ def pixel_size(header: Elements) -> PixelSize:
 
     In this order (PS3.3, 10.7 and C.8.5.5): what ultrasound says of its regions; `PixelSpacing`, which in a projection is what somebody
     calibrated; `ImagerPixelSpacing`, which is that at the detector, over the magnification if the file estimates it;
-    `NominalScannedPixelSpacing`, that of a scanned film.
+    `NominalScannedPixelSpacing`, that of a scanned film; `ImagePlanePixelSpacing` of radiotherapy.
     """
     spacing, wrong = _pair(header, "PixelSpacing")
     if regions := [_region(item) for item in header.items("SequenceOfUltrasoundRegions") if _is_tissue(item)]:
@@ -46,8 +46,11 @@ def pixel_size(header: Elements) -> PixelSize:
         return PixelSize(None, wrong)
     if imager is not None:
         return _at_detector(imager, header)
-    nominal, wrong = _pair(header, "NominalScannedPixelSpacing")
-    return PixelSize(nominal, wrong or ("its pixel size is that on the scanned film" if nominal else ""))
+    for name, where in (("NominalScannedPixelSpacing", "on the scanned film"), ("ImagePlanePixelSpacing", "in the plane of the image")):
+        size, wrong = _pair(header, name)
+        if size or wrong:
+            return PixelSize(size, wrong or f"its pixel size is that {where}")
+    return PixelSize()
 
 
 def _pair(header: Elements, name: str) -> tuple[tuple[float, float] | None, str]:

@@ -45,7 +45,6 @@ TAGS: dict[str, tuple[int, str]] = {
     "MREchoSequence": (0x0018_9114, "SQ"),
     "MRDiffusionSequence": (0x0018_9117, "SQ"),
     "FramePixelDataPropertiesSequence": (0x0018_9443, "SQ"),
-    "SiemensMosaicImages": (0x0019_100A, "US"),
     "SiemensBValue": (0x0019_100C, "IS"),
     "SiemensGradientDirection": (0x0019_100E, "FD"),
     "SeriesInstanceUID": (0x0020_000E, "UI"),
@@ -87,6 +86,7 @@ TAGS: dict[str, tuple[int, str]] = {
     "LUTData": (0x0028_3006, "OW"),
     "PixelMeasuresSequence": (0x0028_9110, "SQ"),
     "PixelValueTransformationSequence": (0x0028_9145, "SQ"),
+    "ImagePlanePixelSpacing": (0x3002_0011, "DS"),
     "GEBValue": (0x0043_1039, "IS"),
     "PhilipsBValue": (0x2001_1003, "FL"),
     "SharedFunctionalGroupsSequence": (0x5200_9229, "SQ"),
@@ -99,6 +99,13 @@ TAGS: dict[str, tuple[int, str]] = {
 """Tag and value representation by keyword; every other element is passed over."""
 
 NAMES = {tag: name for name, (tag, _) in TAGS.items()}
+
+PLAIN = {"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"}
+"""Transfer syntaxes in which pixels are not compressed; in the fourth they lie in fragments all the same."""
+RUN_LENGTHS = "1.2.840.10008.1.2.5"
+JPEG = {f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81)}
+"""And JPEG-LS."""
+JPEG_2000 = {f"1.2.840.10008.1.2.4.{n}" for n in (90, 91)}
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 
