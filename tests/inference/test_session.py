@@ -12,7 +12,7 @@ from ultralightunet.events import Progress, finish
 from ultralightunet.io import read_image
 from ultralightunet.metrics import dice
 from ultralightunet.models import Intensity
-from ultralightunet.volume import Volume
+from ultralightunet.volume import Source, Volume
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +237,12 @@ def test_a_slice_is_refused_by_a_3d_model(brain: ulu.Model) -> None:
 def test_a_2d_image_is_refused_by_a_3d_model(brain: ulu.Model) -> None:
     with pytest.raises(ulu.InputError, match="2D image"):
         ulu.segment(np.random.default_rng(0).normal(size=(50, 50)), brain)
+
+
+def test_a_slice_of_a_dicom_series_is_told_from_a_picture(brain: ulu.Model) -> None:
+    plane = Volume(np.arange(9.0).reshape(3, 3), source=Source(format="dicom"))
+    with pytest.raises(ulu.InputError, match="found a 2D image; give the folder with the whole series"):
+        ulu.segment(plane, brain)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,8 @@ def label_volume(job: Job) -> Generator[Progress, None, tuple[int, tuple[int, ..
     """Returns how many windows the network saw, and of which size."""
     image, model = job.image, job.request.model
     if image.spatial_dims != 3:
-        raise InputError(f"expected a volume for the 3D model {model.name}, found a 2D image; choose a 2D model")
+        advice = "give the folder with the whole series" if image.source.format == "dicom" else "choose a 2D model"
+        raise InputError(f"expected a volume for the 3D model {model.name}, found a 2D image; {advice}")
     if job.request.axis is not None or job.request.slice is not None:
         raise InputError(f"expected a box for the 3D model {model.name}, found an axis or a slice; they are for 2D models")
     orientation = Orientation.of(image.affine)
