@@ -21,7 +21,7 @@ from ultralightunet.io import read_image
 from ultralightunet.io.dicom import walk
 from ultralightunet.io.dicom.elements import read_elements
 from ultralightunet.io.dicom.layout import Layout, layout_of
-from ultralightunet.io.dicom.packed import PictureDecoder
+from ultralightunet.io.dicom.picture import PictureDecoder
 
 GREY = np.random.default_rng(6).integers(0, 500, (4, 12, 14)).astype(np.uint16)
 

@@ -1,4 +1,4 @@
-"""Unpacks JPEG, JPEG-LS and JPEG 2000 for `packed`, in a process of its own: run as a file, it stands alone.
+"""Unpacks JPEG, JPEG-LS and JPEG 2000 for `picture`, in a process of its own: run as a file, it stands alone.
 
 The libraries that unpack them are written in C; over a damaged picture they end the process, fill the memory or write on stderr. Here that
 harms nobody, and what they write tells of damage that they pass over.

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ...errors import InputError
 from .elements import DicomData
 from .layout import HALVED, Layout, layout_of
-from .packed import PictureDecoder, frame_extents, from_run_lengths, joined
+from .packed import frame_extents, from_run_lengths, joined
+from .picture import PictureDecoder
 from .tags import PLAIN, RUN_LENGTHS
 from .values import Elements, Order
 

@@ -19,7 +19,7 @@ from ..geometry import ras_from_lps
 from ..limits import check_memory
 from ..series import Series
 from .headers import DicomFile, Frame, other_in, read_dicom_file
-from .packed import PictureDecoder
+from .picture import PictureDecoder
 from .pixels import FrameReader
 from .stack import affine_of, arrange
 
