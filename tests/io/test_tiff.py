@@ -166,13 +166,20 @@ def test_alpha_is_dropped_and_channels_are_kept(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "four.tif").array, four)
 
 
+def test_complex_numbers_are_refused(tmp_path: Path) -> None:
+    for options in ({}, {"compression": "zlib"}):
+        tifffile.imwrite(tmp_path / "x.tif", STACK[0].astype(np.complex64), **options)
+        with pytest.raises(InputError, match="complex64"):
+            read_image(tmp_path / "x.tif")
+
+
 def test_an_unknown_compression_is_named(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "x.tif", STACK[0])
     data = bytearray((tmp_path / "x.tif").read_bytes())
     at = data.index(struct.pack("<HHIH", 259, 3, 1, 1))
     data[at + 8 : at + 10] = struct.pack("<H", 50000)
     (tmp_path / "x.tif").write_bytes(data)
-    with pytest.raises(InputError, match=r"1 x 16 bits, zstd, in .* without compression"):
+    with pytest.raises(InputError, match=r"1 x 16 bits .uint16., zstd, in .* without compression"):
         read_image(tmp_path / "x.tif")
 
 

@@ -166,19 +166,21 @@ def pixels_of(pages: Pages, path: Path, *, as_labels: bool) -> tuple[NDArray[Any
         ValueError: if the file is damaged.
     """
     page, handle = pages.first, pages.file.filehandle
-    has_table = page.colormap is not None
-    if (page.photometric == PHOTOMETRIC.PALETTE) != has_table or (_PHOTOMETRIC not in page.tags and page.samplesperpixel > 1):
+    table = () if page.colormap is None else page.colormap.shape
+    wanted = (3, 2**page.bitspersample) if page.photometric == PHOTOMETRIC.PALETTE else ()
+    if table != wanted or (_PHOTOMETRIC not in page.tags and page.samplesperpixel > 1):
         raise ValueError("it does not say what its colours mean")
-    if page.photometric in _SHOWN and pages.offset is not None:
+    if page.photometric in _SHOWN and pages.offset is not None and page.dtype.kind in "iuf":
         array = _contiguous(handle, pages)
     elif page.photometric in _SHOWN and is_readable(page):
         array = np.stack([read_page(handle, page, frame) for frame in pages.frames]).reshape(pages.shape)
     elif _is_exact_in_pillow(page):
         return _through_pillow(pages, path, as_labels)
     else:
+        kind = f"{page.samplesperpixel} x {page.bitspersample} bits ({page.dtype or 'of an unknown kind'}), {_name(page.compression)}"
         raise InputError(
-            f"expected grey or RGB, plain or packed with deflate, LZW, LZMA or PackBits, found {_name(page.photometric)} of "
-            f"{page.samplesperpixel} x {page.bitspersample} bits, {_name(page.compression)}, in {path}; save it as RGB without compression"
+            "expected grey or RGB, plain or packed with deflate, LZW, LZMA or PackBits, found "
+            f"{_name(page.photometric)} of {kind}, in {path}; save it as RGB without compression"
         )
     return _coloured(array, pages, as_labels)
 

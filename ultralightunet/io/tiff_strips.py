@@ -83,6 +83,7 @@ def is_readable(page: Any) -> bool:
         and page.imagedepth == 1
         and not page.is_subsampled
         and page.dtype is not None
+        and page.dtype.kind in "biuf"
         and page.bitspersample in (1, 8, 16, 32, 64)
         and page.bitspersample == (1 if page.dtype == np.bool_ else 8 * page.dtype.itemsize)
     )
