@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -122,17 +124,13 @@ def test_a_picture_that_ends_its_decoder_is_refused(tmp_path: Path, monkeypatch:
         assert decoder.unpack(file.getvalue(), layout, "1.2.840.10008.1.2.4.50", path).shape == (12, 14)
 
 
-def test_no_picture_of_a_patient_is_left_among_the_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    layout = Layout(1, 12, 14, 1, 8, 8, 7, False, False, "MONOCHROME2", False)
-    file = io.BytesIO()
-    Image.fromarray(GREY[0].astype(np.uint8)).save(file, "JPEG")
-    with PictureDecoder() as decoder:
-        decoder.unpack(file.getvalue(), layout, "1.2.840.10008.1.2.4.50", tmp_path / "x.dcm")
-        (folder,) = tmp_path.iterdir()
-        # As if it had been killed in the middle of a picture.
-        (folder / "frame.dcm").write_bytes(b"a patient")
-    assert list(tmp_path.iterdir()) == []
+def test_nothing_is_left_behind_of_what_was_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    for name, is_sound in (("MR_small_jp2klossless.dcm", True), ("JPEG2000-embedded-sequence-delimiter.dcm", False)):
+        with nullcontext() if is_sound else pytest.raises(InputError):
+            read_image(get_testdata_file(name))
+        assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_damaged_pictures_are_refused_or_keep_their_size_and_nothing_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

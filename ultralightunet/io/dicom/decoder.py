@@ -3,10 +3,9 @@
 The libraries that unpack them are written in C; over a damaged picture they end the process, fill the memory or write on stderr. Here that
 harms nobody, and what they write tells of damage that they pass over.
 
-Its argument is a folder of its own, which whoever started it removes.
-
-On stdin comes, for each frame, a line of JSON (`rows`, `columns`, `samples`, `allocated`, `stored`, `high`, `signed`, `photometric`,
-`syntax`, `length`) and `length` bytes; on stdout goes a line of JSON (`dtype`, `shape`, `length`, or `error`) and `length` bytes of pixels.
+Its argument is a folder that it may write to. On stdin comes, for each frame, a line of JSON (`rows`, `columns`, `samples`, `allocated`,
+`stored`, `high`, `signed`, `photometric`, `syntax`, `length`) and `length` bytes; on stdout goes a line of JSON (`dtype`, `shape`, `length`
+or `error`) and `length` bytes of pixels.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...disk import folder_beside
 from ...errors import InputError
 from .elements import DicomData
 from .layout import Layout

@@ -6,6 +6,8 @@ import json
 import struct
 import subprocess
 import sys
+import tempfile
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...disk import folder_beside
 from ...errors import InputError
 from .layout import Layout
 from .tags import JPEG_2000
@@ -31,6 +34,7 @@ class PictureDecoder:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._folder = ExitStack()
 
     def __enter__(self) -> PictureDecoder:
         return self
@@ -56,15 +60,7 @@ class PictureDecoder:
 
     def _ask(self, request: bytes, path: Path) -> tuple[dict[str, Any], bytes]:
         if self._process is None:
-            # -P: nothing is imported from the folder that the user works in.
-            command = [sys.executable, "-P", str(_DECODER)]
-            try:
-                self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-            except OSError as error:
-                raise InputError(
-                    f"expected to unpack the compressed pictures of {path} with {sys.executable}, found an obstacle: {error.strerror}; "
-                    "decompress them, e.g. with dcmdjpeg or gdcmconv --raw"
-                ) from error
+            self._process = self._started(path)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
@@ -79,12 +75,26 @@ class PictureDecoder:
         self._end()
         raise _damage(path, "its picture cannot be unpacked")
 
+    def _started(self, path: Path) -> subprocess.Popen[bytes]:
+        try:
+            # Made here, because what is killed tidies nothing up.
+            folder = self._folder.enter_context(folder_beside(Path(tempfile.gettempdir()), "partial", private=True))
+            # -P: nothing is imported from the folder that the user works in.
+            command = [sys.executable, "-P", str(_DECODER), str(folder)]
+            return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        except OSError as error:
+            self._end()
+            raise InputError(
+                f"expected to unpack the compressed pictures of {path} with {sys.executable}, found an obstacle: {error.strerror}; "
+                "decompress them, e.g. with dcmdjpeg or gdcmconv --raw"
+            ) from error
+
     def _end(self) -> None:
-        if self._process is None:
-            return
-        self._process.kill()
-        self._process.communicate()
-        self._process = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+        self._folder.close()
 
 
 def _check_picture(packed: bytes, layout: Layout, syntax: str, path: Path) -> None:
