@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from napari import Viewer
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFormLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from ultralightunet.errors import InputError, UltraLightError
@@ -32,6 +32,7 @@ from .layers.image_choice import ImageChoice
 from .layers.viewers import forget_viewer, note_viewer
 from .parts.calm_wheel import CalmWheel
 from .parts.fold import Fold
+from .parts.soon import soon
 from .parts.worker import show_failure
 from .prompt.point import POINT_KEY, PointAt
 from .segment.doubts import Doubts
@@ -196,7 +197,7 @@ class UltraLightWidget(QScrollArea):
             if fold is not opened:
                 fold.fold()
         # Once the layout has made room.
-        QTimer.singleShot(0, partial(self.ensureWidgetVisible, opened))
+        soon(self, partial(self.ensureWidgetVisible, opened))
 
     @property
     def _folds(self) -> tuple[Fold, ...]:

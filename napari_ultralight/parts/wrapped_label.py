@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QSize, QTimer
+from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
+
+from .soon import soon
 
 
 class WrappedLabel(QLabel):
@@ -34,4 +36,4 @@ class WrappedLabel(QLabel):
         """Follow the width, once the layout that gave it is done: what it is told meanwhile it forgets."""
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
-            QTimer.singleShot(0, self.updateGeometry)
+            soon(self, self.updateGeometry)
