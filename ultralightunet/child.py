@@ -53,7 +53,7 @@ def run_child(
         UltraLightError: with the command's own sentence if it failed, or one on how its process ended.
     """
     command = [str(python or sys.executable), "-m", "ultralightunet", *map(str, arguments), "--json"]
-    process = _start(command)
+    process = start_process(command)
     assert process.stdout is not None
     assert process.stderr is not None
     lines: queue.Queue[str | None] = queue.Queue()
@@ -83,16 +83,25 @@ def run_child(
             raise UltraLightError(_reason(arguments[0] if arguments else "", code, complaints))
         return result
     finally:
-        _end(process)
+        end_process(process)
 
 
-def _start(command: Sequence[str]) -> subprocess.Popen[str]:
+def start_process(command: Sequence[str], *, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+    """A process in a group of its own, which speaks UTF-8 through pipes.
+
+    Args:
+        command: what is run.
+        stdin: `subprocess.PIPE` for one that is asked things.
+
+    Raises:
+        UltraLightError: if it cannot be started.
+    """
     # A group of its own, so that it can be ended with all that it starts, and so that Ctrl+C in the host's terminal is the host's matter.
     group: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x08000200}
     try:
         return subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -141,12 +150,17 @@ def _reason(command: str, code: int, complaints: Sequence[str]) -> str:
     if said:
         return said.removeprefix("ultralight: ")
     last = next((line.strip() for line in reversed(complaints) if line.strip()), "")
-    how = f"the signal {signal.Signals(-code).name}" if os.name == "posix" and code < 0 else f"the exit code {code}"
+    how = how_it_ended(code)
     advice = "close other programs, it may have run out of memory, and try again; nothing was changed"
     return f"expected `ultralight {command}` to finish, found that its process ended with {how}{f' ({last})' if last else ''}; {advice}"
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def how_it_ended(code: int) -> str:
+    """The name of the signal that ended a process, else its exit code, for a sentence."""
+    return f"the signal {signal.Signals(-code).name}" if os.name == "posix" and code < 0 else f"the exit code {code}"
+
+
+def end_process(process: subprocess.Popen[str]) -> None:
     """Ask the process to end, then insist, and see to it that none of those that it started is left."""
     if process.poll() is None:
         _signal_all(process, signal.SIGTERM)

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from ..engines import DEVICES, ENGINES
 from ..errors import InputError
 from ..events import finish
+from ..inference.files import LabelledFile, label_file
 from ..inference.plausibility import doubts_before
 from ..inference.session import Box, Request, Session
-from ..io import check_target, read_image
 from ..models import Model, load_model
-from ..volume import Segmentation, Volume
+from ..volume import Volume
+from .engine import AXES, add_engine
 from .memory import add_max_memory
 from .progress import ProgressBar, ProgressLines, warn, write_json
 from .targets import targets_of
-
-_AXES = {"i": 2, "j": 1, "k": 0, "0": 2, "1": 1, "2": 0}
-"""The command line counts axes as the file does, i first; arrays are (k, j, i)."""
 
 
 def add_to(commands: Any) -> None:
@@ -33,19 +29,10 @@ def add_to(commands: Any) -> None:
     )
     command.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a file, or a folder that holds a DICOM series")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="a file; for several images a folder")
-    command.add_argument("--model", default="brain", metavar="NAME|DIR", help="NAME, NAME@VERSION or a model folder (default: brain)")
-    command.add_argument("--engine", choices=ENGINES, default="auto", help="what runs the network (default: openvino on a CPU)")
-    command.add_argument("--device", choices=DEVICES, default="auto", help="default: cpu")
-    command.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all)")
+    add_engine(command)
     command.add_argument("--box", type=_box, metavar="i0:i1,j0:j1,k0:k1", help="label only these voxels; ends are not included")
-    command.add_argument("--axis", choices=tuple(_AXES), metavar="A", help="2D model on a volume: slices across i, j or k (or 0, 1, 2)")
     command.add_argument("--slice", type=int, metavar="N", help="2D model on a volume: only this slice, counted from 0")
-    command.add_argument("--volume-index", type=int, metavar="N", help="which volume of a time series, counted from 0")
     command.add_argument("--series", metavar="UID", help="which series of a DICOM folder that holds several")
-    command.add_argument("--nan-fill", type=float, metavar="V", help="replace NaN and infinite voxels by this value")
-    command.add_argument(
-        "--step", type=float, default=0.5, metavar="S", help="distance of sliding windows as a share of them (default: 0.5)"
-    )
     command.add_argument("--profile", action="store_true", help="print where the time went")
     add_max_memory(command)
     command.add_argument("--json", action="store_true", help="progress and results as one JSON object a line")
@@ -59,58 +46,57 @@ def run(options: argparse.Namespace) -> int:
     session = Session()
     for path, target in targets.items():
         show: Any = ProgressLines() if options.json else ProgressBar(path.name)
-        began = time.perf_counter()
-        try:
-            image = read_image(path, volume_index=options.volume_index, series=options.series)
-            read = time.perf_counter()
-            _check_fit(model, image, target, options)
-            request = Request(
-                model,
-                box=_to_array_order(options.box, image),
-                axis=None if options.axis is None else _AXES[options.axis],
-                slice=options.slice,
-                engine=options.engine,
-                device=options.device,
-                threads=options.threads,
-                step=options.step,
-                nan_fill=options.nan_fill,
-            )
-            told = doubts_before(image, model, box=request.box)
+        told: list[str] = []
+
+        def wanted(image: Volume, path: Path = path, target: Path = target, told: list[str] = told) -> tuple[Request, Path]:
+            request = _request(model, image, options)
+            told += doubts_before(image, model, box=request.box)
             for doubt in told:
                 warn(path, doubt)
-            segmentation = finish(session.segment(image, request), show)
+            return request, target
+
+        try:
+            labelled = finish(label_file(session, path, wanted, volume_index=options.volume_index, series=options.series), show)
         finally:
             show.close()
-        done = time.perf_counter()
-        saved = segmentation.save(target)
-        seconds = {"reading": read - began, **segmentation.facts["seconds"], "writing": time.perf_counter() - done}
-        _report(path, saved, segmentation, seconds, options)
-        for doubt in segmentation.facts["doubts"]:
+        _report(path, labelled, options)
+        for doubt in labelled.segmentation.facts["doubts"]:
             if doubt not in told:
                 warn(path, doubt)
     return 0
 
 
-def _check_fit(model: Model, image: Volume, target: Path, options: argparse.Namespace) -> None:
-    """Refuse what was asked for but would be passed over, or fail at the end."""
+def _request(model: Model, image: Volume, options: argparse.Namespace) -> Request:
+    """What is asked of an image; what would be passed over is refused."""
     if (options.axis is not None or options.slice is not None) and (model.spatial_dims, image.spatial_dims) != (2, 3):
         raise InputError(
             f"expected --axis and --slice for a 2D model on a volume, found {model.name} ({model.spatial_dims}D) and an image in "
             f"{image.spatial_dims}D; leave them out"
         )
-    check_target(image, target)
+    return Request(
+        model,
+        box=_to_array_order(options.box, image),
+        axis=None if options.axis is None else AXES[options.axis],
+        slice=options.slice,
+        engine=options.engine,
+        device=options.device,
+        threads=options.threads,
+        step=options.step,
+        nan_fill=options.nan_fill,
+    )
 
 
-def _report(path: Path, saved: Path, segmentation: Segmentation, seconds: dict[str, float], options: argparse.Namespace) -> None:
+def _report(path: Path, labelled: LabelledFile, options: argparse.Namespace) -> None:
+    segmentation, seconds = labelled.segmentation, labelled.seconds
     names = {c.index: c.name for c in segmentation.classes}
     volumes = segmentation.volumes_ml()
     counts = segmentation.counts()
     if options.json:
         classes = [{"label": n, "name": names.get(n, str(n)), "voxels": counts[n], "ml": volumes[n] if volumes else None} for n in counts]
         facts = {**segmentation.facts, "seconds": {k: round(v, 4) for k, v in seconds.items()}}
-        write_json(event="result", image=str(path), labels=str(saved), classes=classes, **facts)
+        write_json(event="result", image=str(path), labels=str(labelled.path), classes=classes, **facts)
         return
-    sys.stdout.write(f"{path} -> {saved}\n")
+    sys.stdout.write(f"{path} -> {labelled.path}\n")
     for number, count in counts.items():
         amount = f"{volumes[number]:.1f} ml" if volumes else f"{count} voxels"
         sys.stdout.write(f"    {number} {names.get(number, '')}: {amount}\n")

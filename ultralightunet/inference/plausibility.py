@@ -85,6 +85,12 @@ def kind_of(image: Volume) -> str:
     return "CT" if _is_hounsfield(image.array) else ""
 
 
+def is_of_other_kind(modality: str, model: Model) -> bool:
+    """Whether what a header says made an image, e.g. "CT", is known and not what the model is for."""
+    found, wanted = _kind(modality), _kind(model.modality)
+    return bool(found and wanted and found != wanted)
+
+
 def _other_kind(image: Volume, model: Model) -> str:
     found, wanted = kind_of(image), _kind(model.modality)
     if found and wanted and found != wanted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ __all__ = ["Box", "Request", "Session", "label_with", "segment"]
 class Session:
     """Keeps the engine of the model last used warm, so that a second click does not pay for loading it.
 
+    Args:
+        wrap: is put around each engine, to look at what its network says; see `Confidence`.
+
     Example:
         >>> import numpy as np
         >>> import ultralightunet as ulu
@@ -42,7 +45,8 @@ class Session:
         (64, 64)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, wrap: Callable[[Engine], Engine] | None = None) -> None:
+        self._wrap = wrap
         self._engine: tuple[tuple[Any, ...], Engine] | None = None
 
     def segment(self, image: Volume, request: Request) -> Generator[Progress, None, Segmentation]:
@@ -56,12 +60,19 @@ class Session:
             ModelError: if the model cannot be used.
         """
         yield Progress("Preparing", 0, 1)
-        return (yield from label_with(self._warm_engine(request), image, request))
+        return (yield from label_with(self.warm(request), image, request))
 
-    def _warm_engine(self, request: Request) -> Engine:
+    def warm(self, request: Request) -> Engine:
+        """The engine for a request, made now if it is not at hand: for a host that wants to know before the first image that it can be.
+
+        Raises:
+            InputError: if the engine or the device is not to be had here.
+            ModelError: if the model cannot be used.
+        """
         key = (request.model.sha256, request.engine, request.device, request.threads)
         if self._engine is None or self._engine[0] != key:
-            self._engine = (key, make_engine(request.model, engine=request.engine, device=request.device, threads=request.threads))
+            engine = make_engine(request.model, engine=request.engine, device=request.device, threads=request.threads)
+            self._engine = (key, self._wrap(engine) if self._wrap else engine)
         return self._engine[1]
 
 
