@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cohort import Labeller, Place
+from ..cohort.cases import case_from
+from ..cohort.recipe import recipe_from
 from ..corrections import Store, default_store
 from ..errors import InputError
 from ..events import Epoch, Progress
@@ -29,6 +33,7 @@ class Tasks:
 
     def __init__(self) -> None:
         self._session = Session()
+        self._labeller: Labeller | None = None
 
     def begin(self, request: Facts) -> Work:
         """The work of a request, not yet begun.
@@ -54,6 +59,7 @@ class Tasks:
             "install": self.install,
             "doubts": self.doubts,
             "segment": self.segment,
+            "case": self.case,
             "store": self.store,
             "save": self.save,
             "open": self.open,
@@ -113,6 +119,15 @@ class Tasks:
             "volumes_ml": segmentation.volumes_ml(),
             "doubts": list(doubts_after(segmentation, request.model, box=request.box)),
         }
+
+    def case(self, *, case: Mapping[str, str], folder: str, recipe: Mapping[str, Any]) -> Work:
+        """Label a case of a cohort in the folder for its results; returns its record."""
+        wanted = recipe_from(recipe)
+        if self._labeller is None or self._labeller.recipe != wanted:
+            yield Progress("Loading the model", 0, 1)
+            self._labeller = Labeller(wanted)
+        record = yield from self._labeller.label(case_from(case), Place(Path(folder)))
+        return asdict(record)
 
     def store(self, *, model: str, folder: str = "") -> Work:
         """What a store holds, by default that of the model; and the versions of the model."""

@@ -1,0 +1,38 @@
+"""Many scans: planned, labelled one after the other or in parts at once, gone on with after any failure, and shown in a table.
+
+>>> import ultralightunet as ulu
+>>> from ultralightunet.cohort import Recipe, plan_cohort, run_cohort
+>>> model = ulu.load_model("hippocampus")
+>>> plan = plan_cohort("sample_data", model, output="results", match=["*hippocampus_left*"])
+>>> for event in run_cohort(plan, "results", Recipe.of(model)):
+...     pass
+>>> import json
+>>> json.load(open("results/labels/colin27_hippocampus_left.json"))["state"]
+'done'
+"""
+
+from __future__ import annotations
+
+from .cases import Case, in_shard
+from .finding import Plan, plan_cohort
+from .one_case import Labeller
+from .place import Place, open_place
+from .recipe import Recipe
+from .records import CaseRecord, ClassVolume
+from .run import CaseEnded, Summary, run_cohort
+
+__all__ = [
+    "Case",
+    "CaseEnded",
+    "CaseRecord",
+    "ClassVolume",
+    "Labeller",
+    "Place",
+    "Plan",
+    "Recipe",
+    "Summary",
+    "in_shard",
+    "open_place",
+    "plan_cohort",
+    "run_cohort",
+]
