@@ -118,6 +118,16 @@ def test_pictures_in_which_black_is_high_are_turned_round(tmp_path: Path) -> Non
         assert read_image(dicom(tmp_path / "x.dcm", array, PhotometricInterpretation="MONOCHROME1")).array.tolist() == expected
     path = dicom(tmp_path / "x.dcm", np.array([[0, 4095]], np.uint16), PhotometricInterpretation="MONOCHROME1", BitsStored=12, HighBit=11)
     assert read_image(path).array.tolist() == [[4095, 0]]
+    path = dicom(tmp_path / "x.dcm", np.array([[0, 1, 4000]], np.uint32), PhotometricInterpretation="MONOCHROME1")
+    # Not near 2**32, where single precision would make neighbours equal.
+    assert read_image(path).array.tolist() == [[-1, -2, -4001]]
+
+
+@pytest.mark.parametrize(("modality", "expected"), [("CT", [-1024, 76]), ("PT", [-1024, 76]), ("CR", [3071, 1971])])
+def test_measured_values_stay_what_they_are_whichever_way_round_they_are_shown(tmp_path: Path, modality: str, expected: list[int]) -> None:
+    scale = {"RescaleSlope": 1, "RescaleIntercept": -1024, "BitsStored": 12, "HighBit": 11}
+    path = dicom(tmp_path / "x.dcm", np.array([[0, 1100]], np.uint16), PhotometricInterpretation="MONOCHROME1", Modality=modality, **scale)
+    assert read_image(path).array.tolist() == [expected]
 
 
 def test_a_look_up_table_makes_real_values_of_stored_ones(tmp_path: Path) -> None:
@@ -127,6 +137,8 @@ def test_a_look_up_table_makes_real_values_of_stored_ones(tmp_path: Path) -> Non
     item.add_new("LUTData", "US", [10, 200, 3000, 40000])
     path = dicom(tmp_path / "x.dcm", np.array([[0, 1, 2, 3, 4, 9]], np.uint16), ModalityLUTSequence=[item])
     assert read_image(path).array.tolist() == [[10, 10, 200, 3000, 40000, 40000]]
+    path = dicom(path, np.array([[1, 3]], np.uint16), ModalityLUTSequence=[item], PhotometricInterpretation="MONOCHROME1")
+    assert read_image(path).array.tolist() == [[65525, 62535]]
 
 
 def test_single_bits_are_unpacked(tmp_path: Path) -> None:

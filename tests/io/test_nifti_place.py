@@ -167,6 +167,28 @@ def test_two_sizes_in_one_header_are_told_of(tmp_path: Path) -> None:
     assert read_image(nifti(tmp_path / "scan.nii", *some_affines(0))).notes == ()
 
 
+@pytest.mark.parametrize(("axis", "value"), [(0, 0.0), (0, 1.0), (1, -2.0), (2, -1.5), (3, -3.0)])
+@pytest.mark.parametrize("codes", [(0, 1), (1, 1), (1, 0), (0, 0)])
+def test_odd_signs_of_pixdim_are_kept_and_told_of(
+    tmp_path: Path, codes: tuple[int, int], axis: int, value: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    place = np.diag((2, 1.5, 3, 1.0)) if codes == (0, 0) else some_affines(4)[0]
+    path = nifti(tmp_path / "scan.nii", place, place, codes)
+    block = bytearray(path.read_bytes())
+    block[76 + 4 * axis : 80 + 4 * axis] = np.float32(value).tobytes()
+    path.write_bytes(block)
+    image = read_image(path)
+    labels = labels_of(image, tmp_path)
+    assert not capfd.readouterr().err
+    if axis:
+        assert "below zero" in " ".join(image.notes)
+    np.testing.assert_allclose(nib.load(labels).affine, nib.load(path).affine)
+    np.testing.assert_allclose(image.affine, nib.load(path).affine, atol=1e-6)
+    with_image, with_labels = itk_place(path), itk_place(labels)
+    if with_image is not None:
+        np.testing.assert_allclose(with_labels, with_image, atol=1e-4)
+
+
 @pytest.mark.parametrize(("code", "length"), [(0, 1), (1, 1000), (2, 1), (3, 0.001), (10, 1), (11, 0.001), (5, 1)])
 def test_units_become_millimetres(tmp_path: Path, code: int, length: float) -> None:
     affine = np.diag([2 / length, 3 / length, 4 / length, 1])

@@ -210,6 +210,18 @@ def test_a_size_that_is_not_known_is_not_known_after_writing(tmp_path: Path) -> 
         np.testing.assert_array_equal(read_image(path).affine, np.eye(4))
 
 
+def test_a_unit_without_sizes_moves_no_labels(tmp_path: Path) -> None:
+    array = np.ones((2, 3, 4), np.uint8)
+    nrrd(tmp_path / "scan.nrrd", array, 'units: "cm" "cm" "cm"')
+    metaimage(tmp_path / "scan.mha", array, "DistanceUnits = cm", "Offset = 5 6 7")
+    for suffix in (".nrrd", ".mha"):
+        volume = read_image(tmp_path / f"scan{suffix}")
+        assert not volume.has_spacing
+        labels = write_labels(Segmentation(array, volume.affine, (), False, volume.source), tmp_path / f"labels{suffix}")
+        places = [sitk.ReadImage(str(path)).TransformIndexToPhysicalPoint((3, 2, 1)) for path in (tmp_path / f"scan{suffix}", labels)]
+        assert places[0] == pytest.approx(places[1]), suffix
+
+
 @pytest.mark.parametrize(("space", "signs"), [("right-anterior-superior-time", (1, 1)), ("LAST", (-1, 1)), ("LPST", (-1, -1))])
 def test_spaces_with_time_place_their_volumes_in_the_patient(tmp_path: Path, space: str, signs: tuple[int, int]) -> None:
     array = np.random.default_rng(3).integers(0, 255, (5, 2, 3, 4)).astype(np.uint8)

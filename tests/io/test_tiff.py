@@ -164,6 +164,30 @@ def test_alpha_is_dropped_and_channels_are_kept(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "alpha.tif").array, four[..., :3])
     tifffile.imwrite(tmp_path / "four.tif", four, photometric="minisblack", planarconfig="contig", extrasamples=["unspecified"] * 3)
     np.testing.assert_array_equal(read_image(tmp_path / "four.tif").array, four)
+    assert not read_image(tmp_path / "alpha.tif").notes
+
+
+def test_a_stack_of_four_that_its_writer_took_for_colours_is_told_of(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", STACK[:4], photometric="rgb", planarconfig="separate", extrasamples=["unspecified"])
+    volume = read_image(tmp_path / "x.tif")
+    np.testing.assert_array_equal(volume.array, np.moveaxis(STACK[:3], 0, -1))
+    assert "1 sample(s) beyond red, green and blue" in volume.notes[0]
+
+
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_masks_of_single_bits_are_read(tmp_path: Path, compression: str | None, photometric: str) -> None:
+    masks = STACK > 500
+    shown = masks if photometric == "minisblack" else ~masks
+    tifffile.imwrite(tmp_path / "x.tif", masks[0], photometric=photometric, compression=compression)
+    np.testing.assert_array_equal(read_image(tmp_path / "x.tif").array, shown[0] * np.uint8(255))
+    np.testing.assert_array_equal(read_labels(tmp_path / "x.tif").labels, shown[0])
+    with tifffile.TiffWriter(tmp_path / "stack.tif") as file:
+        for mask in masks:
+            file.write(mask, photometric=photometric, compression=compression, contiguous=False, metadata=None)
+    np.testing.assert_array_equal(read_image(tmp_path / "stack.tif").array, shown * np.uint8(255))
+    Image.fromarray(masks[0]).save(tmp_path / "pillow.tif")
+    np.testing.assert_array_equal(read_labels(tmp_path / "pillow.tif").labels, masks[0])
 
 
 def test_complex_numbers_are_refused(tmp_path: Path) -> None:
@@ -257,6 +281,13 @@ def test_the_units_of_ome_become_millimetres(tmp_path: Path, unit: str | None, l
     assert volume.has_spacing == (length is not None)
     if length is not None:
         assert volume.spacing == pytest.approx((25 * length, 7 * length, 5 * length))
+
+
+def test_voxels_too_small_for_any_place_are_told_of(tmp_path: Path) -> None:
+    notes = {"axes": "YX", "PhysicalSizeX": 0.4, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 0.4, "PhysicalSizeYUnit": "nm"}
+    tifffile.imwrite(tmp_path / "x.ome.tif", STACK[0], metadata=notes)
+    volume = read_image(tmp_path / "x.ome.tif")
+    assert (volume.has_spacing, "less than a nanometre" in volume.notes[0]) == (False, True)
 
 
 @pytest.mark.parametrize("notes", ["<OME></OME>", "<OME>text</OME>", "<OME><Image>text</Image></OME>"])

@@ -71,13 +71,12 @@ def read_metaimage(path: Path) -> Series:
         sizes = whole_numbers(fields["DimSize"], dims)
         if min(sizes) < 1:
             raise ValueError(f"expected voxels along every axis, found sizes {fields['DimSize'][:80]}")
-        affine, unit, notes = _place(fields, dims)
+        affine, unit, sized, notes = _place(fields, dims)
         array, channels, behind = _voxels(path, fields, sizes, start)
     except (OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
         raise InputError(f"expected a MetaImage image, found a damaged or other file {path} ({error}); copy or export it again") from error
     # Axes behind the third, the first ones of the array, count volumes.
     volumes = array.reshape((-1, *array.shape[max(dims - 3, 0) :]))
-    sized = unit is not None and not fields.keys().isdisjoint({"ElementSpacing", "ElementSize"})
     if behind:
         notes.append(f"{behind} bytes behind the voxels that the header tells of were passed over")
     return Series(volumes, affine, channels, sized, Source(path, "metaimage", {"unit": unit or "mm"}), tuple(notes))
@@ -136,8 +135,8 @@ def _flag(fields: Mapping[str, str], name: str, *, default: bool) -> bool:
     return text in ("true", "t", "1")
 
 
-def _place(fields: Mapping[str, str], dims: int) -> tuple[Affine, str | None, list[str]]:
-    """Affine, unit of length (None if not known), and what is to be said of them."""
+def _place(fields: Mapping[str, str], dims: int) -> tuple[Affine, str | None, bool, list[str]]:
+    """Affine, unit of length (None if not known), whether the size of a voxel is known, and what is to be said of them."""
     told = fields.get("ElementSpacing", fields.get("ElementSize", " ".join(["1"] * dims)))
     spacing = np.array(numbers(told, dims))
     offset = np.array(numbers(fields.get("Offset", " ".join(["0"] * dims)), dims))
@@ -160,10 +159,13 @@ def _place(fields: Mapping[str, str], dims: int) -> tuple[Affine, str | None, li
     length = millimetres(unit)
     if length is None:
         notes.append(f"the header gives voxel sizes in {unit[:40]!r}, so millimetres are not known")
+    sized = length is not None and not fields.keys().isdisjoint({"ElementSpacing", "ElementSize"})
+    # A unit without sizes says nothing: labels in no unit lie on such an image only if it was read in none.
+    scale = length if length is not None and sized else 1.0
     lps = np.eye(4)
-    lps[:space, :space] = axes * spacing * (length or 1.0)
-    lps[:space, 3] = offset[:space] * (length or 1.0)
-    return ras_from_lps(lps), None if length is None else unit, notes
+    lps[:space, :space] = axes * spacing * scale
+    lps[:space, 3] = offset[:space] * scale
+    return ras_from_lps(lps), None if length is None else unit, sized, notes
 
 
 def _sizes(values: NDArray[np.float64]) -> str:

@@ -31,6 +31,10 @@ from .stored import first_bytes, read_voxels
 DAMAGE = (OSError, EOFError, ValueError, OverflowError, struct.error, zlib.error, ImageFileError, HeaderDataError, WrapStructError)
 """What nibabel and zlib raise for files that are not what they should be."""
 
+_SILENT = logging.getLogger(f"{__name__}.silent")
+_SILENT.disabled = True
+"""Takes what nibabel says of a header."""
+
 
 @dataclass(frozen=True)
 class StoredImage:
@@ -266,6 +270,8 @@ def _own_transforms(segmentation: Segmentation) -> Transforms | None:
     header = kind()
     header.set_data_shape(segmentation.labels.shape[::-1])
     transforms.write_to(header)
+    # As when it was read: nibabel takes a handedness of 0 for 1, and sizes below zero by their amounts.
+    header.check_fix(logger=_SILENT)
     found = header.get_best_affine()
     found[:3] *= transforms.length
     return transforms if agrees(segmentation.affine, found, segmentation.labels.shape) else None

@@ -119,6 +119,11 @@ class Transforms:
                 f"the header contradicts itself: its sform says that voxels measure {first} mm, its pixdim {second} mm; the sform was "
                 "taken, and volumes are wrong if pixdim is right"
             )
+        if min(self.pixdim[1 : 1 + self.dims]) < 0:
+            said.append(
+                "the header gives voxel sizes below zero, which NIfTI does not have; their amounts were taken, and other programs may show "
+                "the image mirrored or elsewhere"
+            )
         return said
 
 

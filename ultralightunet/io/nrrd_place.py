@@ -118,6 +118,8 @@ def _place_without_space(header: NrrdHeader, sizes: Sequence[int], kinds: Sequen
     centres = header.words("centerings", len(sizes)) or ["cell"] * len(sizes)
     if not {centre.lower() for centre in centres} <= {"cell", "node", "none", "???"}:
         raise ValueError(f"expected centerings cell or node, found {header.fields['centerings'][:80]!r}")
+    # A unit without sizes says nothing: labels in no unit lie on such an image only if it was read in none.
+    length = length if all(spacing) else 1.0
     for column, size in enumerate(spacing):
         lps[column, column] = (size or 1.0) * length
     if least and all(spacing) and all(least[axis].lower() != "nan" for axis in axes):

@@ -17,7 +17,7 @@ from PIL import Image
 from ..errors import InputError, OutputError
 from ..volume import Affine, Segmentation, Source, Volume, spacing_of
 from .checks import check_claim, chosen_volume
-from .tiff_pages import pages_of, pixels_of
+from .tiff_pages import left_out, pages_of, pixels_of
 from .tiff_size import voxel_size
 
 # tifffile logs what it finds wrong; without a handler Python would put that on stderr beside our own sentence.
@@ -59,14 +59,14 @@ def read_tiff(path: Path, *, as_labels: bool = False, volume_index: int | None =
     try:
         with tifffile.TiffFile(path) as file:
             pages = pages_of(file, path)
-            check_claim(pages.nbytes, path.stat().st_size, path, packed=pages.compression != 1)
+            check_claim(pages.nbytes, path.stat().st_size, path, packed=pages.is_packed)
             array, axes = pixels_of(pages, path, as_labels=as_labels)
             found = voxel_size(file)
     except _DAMAGE as error:
         raise _damaged(path, error) from error
     array, channels = _arranged(array, axes, volume_index, path)
     dims = array.ndim - (channels > 1)
-    size, notes = found.size, (found.note,) if found.note else ()
+    size, notes = found.size, tuple(filter(None, (found.note, left_out(pages))))
     if size is not None and dims == 3 and not size[2]:
         size, notes = None, (*notes, "it does not say how far apart its slices are: how large a voxel is, is not known")
     affine = np.eye(4) if size is None else np.diag([*size[:2], size[2] or 1.0, 1.0])

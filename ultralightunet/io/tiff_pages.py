@@ -65,9 +65,9 @@ class Pages:
         return prod(self.shape) * (self.first.dtype.itemsize if self.first.dtype is not None else 1)
 
     @property
-    def compression(self) -> int:
-        """Its number, 1 for none."""
-        return int(self.first.compression)
+    def is_packed(self) -> bool:
+        """Whether the pixels take fewer bytes in the file than in memory: compressed ones, and bits."""
+        return int(self.first.compression) != 1 or self.first.bitspersample < 8 * self.first.dtype.itemsize
 
 
 def pages_of(file: tifffile.TiffFile, path: Path) -> Pages:
@@ -183,6 +183,13 @@ def pixels_of(pages: Pages, path: Path, *, as_labels: bool) -> tuple[NDArray[Any
             f"{_name(page.photometric)} of {kind}, in {path}; save it as RGB without compression"
         )
     return _coloured(array, pages, as_labels)
+
+
+def left_out(pages: Pages) -> str:
+    """What a person should know of samples that are not shown, "" if nothing: a stack that its writer took for colours may lose slices."""
+    beyond = pages.first.extrasamples if pages.first.photometric == PHOTOMETRIC.RGB else ()
+    others = sum(int(kind) not in _ALPHA for kind in beyond)
+    return f"it has {others} sample(s) beyond red, green and blue that are no alpha; these were passed over" if others else ""
 
 
 def _name(value: Any) -> str:

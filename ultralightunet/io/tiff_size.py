@@ -73,5 +73,7 @@ def _in_millimetres(lengths: list[Any], units: list[str]) -> VoxelSize:
             sizes.append(0.0)
     if min(sizes[:2]) > _SMALLEST and (not sizes[2] or sizes[2] > _SMALLEST):
         return VoxelSize((sizes[0], sizes[1], sizes[2]))
+    if min(sizes[:2]) > 0:
+        return VoxelSize(None, "its voxels measure less than a nanometre: how large they are, is not known")
     odd = sorted({unit for unit in units if unit and millimetres(unit) is None and not unit.lower().startswith("pixel")})
     return VoxelSize(None, f"its voxels are measured in {', '.join(odd)!r}: how large they are, is not known" if odd else "")

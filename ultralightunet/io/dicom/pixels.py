@@ -18,6 +18,9 @@ from .tags import PLAIN, RUN_LENGTHS
 from .values import Elements, Order
 
 _COLOURS = ("Red", "Green", "Blue")
+_MEASURED = ("CT", "PT")
+_PRECISE = 24
+"""Bits of a whole number that single precision holds."""
 
 
 class FrameReader:
@@ -103,15 +106,30 @@ def _shown(values: NDArray[Any], layout: Layout, data: DicomData, *, is_unpacked
     if layout.photometric == "PALETTE COLOR":
         tables = [_table(data, data.header, f"{colour}PaletteColorLookupTable", layout.signed) for colour in _COLOURS]
         return np.stack([_looked_up(values, first, _eight_bits(entries, bits)) for first, entries, bits in tables], axis=-1)
-    if layout.photometric == "MONOCHROME1":
-        # Turned round within the range of what is stored: 0 is as bright as can be.
-        return ~values if layout.signed else (values.dtype.type(2**layout.stored - 1) - values)
     if layout.photometric.startswith("YBR") and not is_unpacked:
         return _rgb(values, layout, data)
+    is_turned = layout.photometric == "MONOCHROME1" and not _is_measured(data.header)
     if values.ndim == 2 and (items := data.header.items("ModalityLUTSequence")) and "LUTData" in items[0]:
-        first, entries, _ = _table(data, items[0], "LUT", layout.signed)
-        return _looked_up(values, first, entries)
-    return values
+        first, entries, bits = _table(data, items[0], "LUT", layout.signed)
+        found = _looked_up(values, first, entries)
+        return 2**bits - 1 - found.astype(np.int64) if is_turned else found
+    return _turned_round(values, layout) if is_turned else values
+
+
+def _is_measured(header: Elements) -> bool:
+    """Whether rescaled values are quantities (Hounsfield units, activity), whichever way round they are shown."""
+    has_scale = "RescaleSlope" in header or bool(header.items("SharedFunctionalGroupsSequence"))
+    return header.text("Modality") in _MEASURED and has_scale
+
+
+def _turned_round(values: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    """Values within the range of what is stored, of which 0 is as bright as can be."""
+    if layout.signed:
+        return ~values
+    if layout.stored > _PRECISE:
+        # Near the top of 32 bits, single precision would make neighbours equal.
+        return -1 - values.astype(np.int64)
+    return np.asarray(values.dtype.type(2**layout.stored - 1) - values)
 
 
 def _counting_bits(values: NDArray[Any], layout: Layout) -> NDArray[Any]:
