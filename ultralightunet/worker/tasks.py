@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..cohort import Labeller, Place
 from ..cohort.cases import case_from
@@ -22,18 +21,24 @@ from ..inference.plausibility import doubts_after, doubts_before
 from ..inference.request import Box
 from ..inference.session import Request, Session
 from ..models import LabelClass, Model, images_seen, install_model, list_models, load_model, set_current, versions
-from ..volume import Segmentation, Source, Volume
+from ..volume import Segmentation
+from .arrays import read_array, read_volume
+from .pointing import Pointing
 
 Facts = dict[str, Any]
 Work = Generator[Progress | Epoch | Facts, None, Facts]
 
 
 class Tasks:
-    """Knows the tasks by the names under which they are asked for, and keeps the engine of the model last used."""
+    """Knows the tasks by the names under which they are asked for, and keeps the engine of the model last used.
+
+    What is pointed at, `pointing` keeps.
+    """
 
     def __init__(self) -> None:
         self._session = Session()
         self._labeller: Labeller | None = None
+        self._pointing = Pointing()
 
     def begin(self, request: Facts) -> Work:
         """The work of a request, not yet begun.
@@ -66,6 +71,10 @@ class Tasks:
             "export": self.export,
             "retrain": self.retrain,
             "use": self.use,
+            "look_at": self._pointing.look_at,
+            "point": self._pointing.point,
+            "take_back": self._pointing.take_back,
+            "put_away": self._pointing.put_away,
         }
 
     def models(self) -> Work:
@@ -92,7 +101,7 @@ class Tasks:
     ) -> Work:
         """Why the array in the file `image` may be of another kind than the model is for; `modality` is DICOM's word, "" if unknown."""
         yield Progress("Looking at the image", 0, 1)
-        volume = _volume(image, affine, channels, modality=modality)
+        volume = read_volume(image, affine, channels, modality=modality)
         return {"doubts": list(doubts_before(volume, load_model(model), box=_box(box)))}
 
     def segment(
@@ -108,7 +117,7 @@ class Tasks:
         **options: Any,
     ) -> Work:
         """Label the array in the file `image` and write the labels to the file `labels`; `options` are those of `Request`."""
-        volume = _volume(image, affine, channels, modality=modality)
+        volume = read_volume(image, affine, channels, modality=modality)
         request = Request(load_model(model), box=_box(box), **options)
         segmentation = yield from self._session.segment(volume, request)
         np.save(labels, segmentation.labels)
@@ -192,19 +201,19 @@ class Tasks:
             is_flat: the arrays are a volume of one slice, (1, j, i), because the host has no others: the image is a picture, (j, i).
         """
         yield Progress("Saving the correction", 0, 1)
-        volume = _volume(image, affine, channels, has_spacing=has_spacing, is_flat=is_flat)
+        volume = read_volume(image, affine, channels, has_spacing=has_spacing, is_flat=is_flat)
         table = tuple(LabelClass(int(c["index"]), str(c["name"]), tuple(c["color"]), str(c["snomed"])) for c in classes)
         known = {entry.id: entry for entry in list_models()}
         maker = known.get(model)
-        mask: Any = _array(checked, is_flat=is_flat) if isinstance(checked, str) else checked
+        mask: Any = read_array(checked, is_flat=is_flat) if isinstance(checked, str) else checked
         if isinstance(mask, Mapping):
             mask = {int(axis) - is_flat: slices for axis, slices in mask.items()}
             # The one slice of a picture is all of it.
             mask = None if -1 in mask else mask
         revision = Store(store).add(
             volume,
-            Segmentation(_array(labels, is_flat=is_flat), volume.affine, table),
-            None if prediction is None else Segmentation(_array(prediction, is_flat=is_flat), volume.affine, table, model=model),
+            Segmentation(read_array(labels, is_flat=is_flat), volume.affine, table),
+            None if prediction is None else Segmentation(read_array(prediction, is_flat=is_flat), volume.affine, table, model=model),
             checked=mask,
             patient_key=patient_key,
             classes=table,
@@ -265,31 +274,6 @@ class Tasks:
         yield Progress("Choosing the version", 0, 1)
         set_current(name, version)
         return {"model": load_model(name).id}
-
-
-def _volume(
-    image: str,
-    affine: Sequence[Sequence[float]],
-    channels: int,
-    *,
-    modality: str = "",
-    has_spacing: bool = True,
-    is_flat: bool = False,
-) -> Volume:
-    source = Source(header={"modality": modality} if modality else {})
-    try:
-        placed = np.array(affine, np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"expected an affine of 4x4 numbers, found {error}; update UltraLight on both sides") from error
-    return Volume(_array(image, is_flat=is_flat), placed, channels, has_spacing, source)
-
-
-def _array(path: str, *, is_flat: bool = False) -> NDArray[Any]:
-    try:
-        array: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (EOFError, ValueError) as error:
-        raise InputError(f"expected an array of NumPy in {path}, found another thing ({error}); check the disk's free space") from error
-    return array[0] if is_flat else array
 
 
 def _box(ranges: Sequence[Sequence[int]] | None) -> Box | None:
