@@ -32,8 +32,8 @@ class UltraLightSegmenter(ScriptedLoadableModule):
         parent.contributors = ["The UltraLight contributors"]
         parent.helpText = _(
             "Choose a volume and a model and click Segment: a segmentation with named segments appears, on an ordinary computer, without a "
-            "GPU or a network connection. Correct it with the Segment Editor below, keep the correction, and retrain the model from "
-            "what you kept. The tutorial is docs/slicer.md in the extension's repository."
+            "GPU or a network connection. Where no model fits, point at a structure. Correct with the Segment Editor below, keep the "
+            "correction, and retrain the model from what you kept. The tutorial is docs/slicer.md in the extension's repository."
         )
         parent.helpText += f"<p><b>{notice()}</b></p>"
         parent.acknowledgementText = _(
@@ -130,22 +130,43 @@ class UltraLightSegmenterTest(ScriptedLoadableModuleTest):
         """Every test."""
         self.setUp()
         self.test_a_volume_becomes_a_segmentation_with_its_geometry()
+        self.setUp()
+        self.test_a_click_finds_the_object_under_it()
 
     def test_a_volume_becomes_a_segmentation_with_its_geometry(self):
         """Segment a small volume with the shipped model, and compare grids."""
         from UltraLightSegmenterLib.selftest import segment_a_ball
 
         self.delayDisplay("Segmenting a small volume")
-        missing = Packages(_ask, install_into_slicer).missing()
-        if missing:
-            self.delayDisplay(f"Not run: Slicer needs {', '.join(missing)} first; open the module and click Install packages")
+        volume, segmentation = self._with_logic(segment_a_ball)
+        if volume is None:
             return
-        logic = UltraLightSegmenterLogic()
-        try:
-            volume, segmentation = segment_a_ball(logic)
-        finally:
-            logic.close()
         assert segmentation is not None
         labels = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, "Segment_1", volume)
         assert labels.shape == slicer.util.arrayFromVolume(volume).shape
         self.delayDisplay("Test passed")
+
+    def test_a_click_finds_the_object_under_it(self):
+        """Point at the middle of a ball, and see that it is found."""
+        from UltraLightSegmenterLib.selftest import point_at_a_ball
+
+        self.delayDisplay("Pointing at a ball")
+        volume, mask = self._with_logic(point_at_a_ball)
+        if volume is None:
+            return
+        assert mask.shape == slicer.util.arrayFromVolume(volume).shape
+        assert mask[24, 28, 32]
+        assert not mask[0, 0, 0]
+        self.delayDisplay("Test passed")
+
+    def _with_logic(self, task):
+        """What `task` makes with a logic of its own, or twice None where packages are missing."""
+        missing = Packages(_ask, install_into_slicer).missing()
+        if missing:
+            self.delayDisplay(f"Not run: Slicer needs {', '.join(missing)} first; open the module and click Install packages")
+            return None, None
+        logic = UltraLightSegmenterLogic()
+        try:
+            return task(logic)
+        finally:
+            logic.close()

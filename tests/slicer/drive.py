@@ -28,6 +28,7 @@ import PySide6.QtCore as Core  # noqa: E402
 import PySide6.QtGui as Gui  # noqa: E402
 import PySide6.QtWidgets as Widgets  # noqa: E402
 import slicer  # noqa: E402
+import vtk  # noqa: E402
 # isort: on
 
 HEADER = 26
@@ -82,6 +83,106 @@ def paint_stand_ins() -> None:
     slicer.qMRMLSegmentEditorWidget.paintEvent = editor
 
 
+def give_the_editor_its_undo() -> None:
+    """The stand-in of the Segment Editor has no history; Slicer's own logic behind the widget has."""
+    history = slicer.vtkSlicerSegmentEditorLogic()
+
+    def save(self: Any) -> None:
+        if history.GetSegmentEditorNode() is not self.mrmlSegmentEditorNode():
+            history.SetMRMLScene(slicer.mrmlScene)
+            history.SetSegmentEditorNode(self.mrmlSegmentEditorNode())
+        history.SaveStateForUndo()
+
+    slicer.qMRMLSegmentEditorWidget.saveStateForUndo = save
+    slicer.qMRMLSegmentEditorWidget.undo = lambda self: history.Undo()
+
+
+def click(*places: tuple[float, float, float]) -> None:
+    """Place points in the world with what is in hand, as a mouse does; a stroke or a box is finished by that."""
+    application = slicer.app.applicationLogic()
+    mouse = application.GetInteractionNode()
+    assert mouse.GetCurrentInteractionMode() == mouse.Place
+    node = slicer.mrmlScene.GetNodeByID(application.GetSelectionNode().GetActivePlaceNodeID())
+    for place in places:
+        node.AddControlPointWorld(vtk.vtkVector3d(*place))
+    if not mouse.GetPlaceModePersistence():
+        mouse.SwitchToViewTransformMode()
+
+
+def point_at_a_tumour(widget: Any) -> None:
+    """Label a tumour by a click, a stroke and a box, into a segment of a new segmentation, and take it back with the editor's Undo."""
+    ui, pointing = widget.ui, widget.logic.pointing
+    volume, tumour = load_volume("tumour_mri_1.nrrd"), load_volume("tumour_mri_1_tumour.nrrd")
+    truth = slicer.util.arrayFromVolume(tumour) > 0
+    slicer.mrmlScene.RemoveNode(tumour)
+    number = int(truth.sum((1, 2)).argmax())
+    rows, columns = np.nonzero(truth[number])
+    middle = (int(np.median(rows)), int(np.median(columns[rows == int(np.median(rows))])))
+
+    def world(row: int, column: int) -> tuple[float, float, float]:
+        matrix = vtk.vtkMatrix4x4()
+        volume.GetIJKToRASMatrix(matrix)
+        return matrix.MultiplyPoint((column, row, number, 1))[:3]
+
+    def answered() -> None:
+        until(lambda: not pointing.is_busy)
+        assert "Take over" in ui.pointStatus.text, ui.pointStatus.text
+
+    widget.panel.use_scene()
+    choice = widget.panel._choice
+    choice.volume = volume
+    ui.sliceOnlyCheckBox.click()
+    assert choice.sliceOnly
+    ui.pointAddButton.click()
+    assert ui.pointAddButton.checked, ui.pointStatus.text
+    until(lambda: not pointing.is_busy)
+    click(world(*middle))
+    answered()
+    assert (pointing.mask.has((number, *middle)), len(pointing.marks)) == (True, 1)
+    ui.strokeRemoveButton.click()
+    assert not ui.pointAddButton.checked
+    edge = max(0, int(rows.min()) - 6)
+    click(world(edge, middle[1] - 4), world(edge, middle[1] + 4))
+    answered()
+    ui.boxAddButton.click()
+    click(world(int(rows.min()) - 2, int(columns.min()) - 2), world(int(rows.max()) + 2, int(columns.max()) + 2))
+    answered()
+    ui.undoPromptButton.click()
+    until(lambda: not pointing.is_busy)
+    assert len(pointing.marks) == 2
+    mask = pointing.mask.on([[0, n] for n in truth.shape])
+    overlap = 2 * (mask & truth)[number].sum() / (mask[number].sum() + truth[number].sum())
+    assert overlap > 0.5, overlap
+    preview = widget.panel.point_at.preview.node
+    assert (preview.GetSaveWithScene(), preview.GetHideFromEditors()) == (0, 1)
+    ui.takeOverButton.click()
+    node = choice.segmentation
+    assert widget.panel.editor.widget.segmentationNode() is node
+    (name,) = node.GetSegmentation().GetSegmentIDs()
+    np.testing.assert_array_equal(slicer.util.arrayFromSegmentBinaryLabelmap(node, name, volume) != 0, mask)
+    assert not slicer.util.getNodesByClass("vtkMRMLMarkupsNode") or ui.boxAddButton.checked
+    print("pointed at a tumour:", ui.pointStatus.text)
+    click(world(int(rows.min()) - 2, int(columns.min()) - 2), world(int(rows.max()) + 2, int(columns.max()) + 2))
+    answered()
+    show(ui.pointSection)
+    ui.segmentSection.collapsed = ui.learnSection.collapsed = ui.logSection.collapsed = ui.keepSection.collapsed = True
+    picture("slicer-point", widget)
+    ui.clearPointButton.click()
+    widget.panel.editor.widget.undo()
+    found = slicer.util.arrayFromSegmentBinaryLabelmap(node, name, volume)
+    assert found is None or not found.any()
+    ui.boxAddButton.click()
+    assert not slicer.util.getNodesByClass("vtkMRMLMarkupsNode")
+
+
+def show(section: Any) -> None:
+    """Unfold a section of the stand-ins, which hide nothing by themselves."""
+    section.collapsed = False
+    for child in Core.QObject.children(section):
+        if isinstance(child, Widgets.QWidget):
+            child.setVisible(True)
+
+
 def picture(name: str, widget: Any) -> None:
     """A screenshot of the panel at a width that docks have."""
     if PICTURES is None:
@@ -110,7 +211,8 @@ def picture(name: str, widget: Any) -> None:
 
 def load_volume(name: str) -> Any:
     """A sample, through Slicer's own reader."""
-    storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+    kind = "vtkMRMLNRRDStorageNode" if name.endswith(".nrrd") else "vtkMRMLVolumeArchetypeStorageNode"
+    storage = slicer.mrmlScene.AddNewNodeByClass(kind)
     storage.SetFileName(str(CHECKOUT / "sample_data" / name))
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name.partition(".")[0])
     assert storage.ReadData(node)
@@ -120,6 +222,7 @@ def load_volume(name: str) -> Any:
 
 def main() -> None:
     paint_stand_ins()
+    give_the_editor_its_undo()
     _, module, widget = harness.load(str(CHECKOUT / "slicer_extension" / "UltraLightSegmenter" / "UltraLightSegmenter.py"))
     ui, logic = widget.ui, widget.logic
     assert "Research use only" in module.parent.helpText
@@ -166,10 +269,7 @@ def main() -> None:
     until(lambda: not logic.is_waiting)
     assert "Saved as" in ui.keepStatus.text, ui.keepStatus.text
     for section in (ui.learnSection, ui.logSection):
-        section.collapsed = False
-        for child in Core.QObject.children(section):
-            if isinstance(child, Widgets.QWidget):
-                child.setVisible(True)
+        show(section)
     ui.segmentSection.collapsed = True
     picture("slicer-corrections", widget)
     print("kept a correction:", ui.keepStatus.text)
@@ -203,6 +303,7 @@ def main() -> None:
     slicer.mrmlScene.Clear()
     assert "The scene was closed while a volume was being segmented" in ui.statusLabel.text
     print("closed the scene during a run")
+    point_at_a_tumour(widget)
 
     editor = widget.panel.editor.widget
     widget.cleanup()

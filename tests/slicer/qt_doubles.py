@@ -14,7 +14,7 @@ _NODE_BUTTONS = ("addEnabled", "removeEnabled", "noneEnabled", "renameEnabled")
 _PROPERTIES = {
     "QWidget": {"visible": True, "enabled": True, "toolTip": ""},
     "QLabel": {"text": "", "wordWrap": False, "textFormat": ""},
-    "QPushButton": {"text": "", "default": False},
+    "QPushButton": {"text": "", "default": False, "checkable": False, "checked": False},
     "QCheckBox": {"text": "", "checked": False},
     "QComboBox": {"currentIndex": -1},
     "QDoubleSpinBox": {"value": 0.0, "minimum": 0.0, "maximum": 99.99, "singleStep": 1.0, "decimals": 2},
@@ -70,7 +70,9 @@ class Widget:
         """As a user does: a disabled button does nothing."""
         assert self._kind == "QPushButton"
         if self.enabled:
-            self._emit("clicked", False)
+            if self.checkable:
+                self.checked = not self.checked
+            self._emit("clicked", self.checked)
 
     def addItem(self, text: str) -> None:
         self._items.append(text)
@@ -197,9 +199,13 @@ class SegmentEditorWidget:
     def __init__(self) -> None:
         self.node: Any = None
         self.scene: Any = None
+        # Slicer's own: its Undo is a button of the widget.
+        self.logic = slicer.vtkSlicerSegmentEditorLogic()
 
     def setMRMLSegmentEditorNode(self, node: Any) -> None:
         self.node = node
+        self.logic.SetMRMLScene(slicer.mrmlScene)
+        self.logic.SetSegmentEditorNode(node)
 
     def mrmlSegmentEditorNode(self) -> Any:
         return self.node
@@ -215,6 +221,12 @@ class SegmentEditorWidget:
 
     def setSourceVolumeNode(self, node: Any) -> None:
         self.node.SetAndObserveSourceVolumeNode(node)
+
+    def saveStateForUndo(self) -> None:
+        self.logic.SaveStateForUndo()
+
+    def undo(self) -> None:
+        self.logic.Undo()
 
     def setSegmentationNodeSelectorVisible(self, is_visible: bool) -> None: ...
     def setActiveEffectByName(self, name: str) -> None: ...

@@ -20,6 +20,7 @@ from .exchange import Exchange, delete, deleting
 from .opening import opened
 from .parameters import UltraLightSegmenterParameterNode
 from .pictures import Picture
+from .pointing import Pointing
 from .problem import Problem
 from .process import Facts, Listener, Worker
 from .run import Run
@@ -36,6 +37,7 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
     Attributes:
         worker: segments, saves and exports; stays warm.
         trainer: retrains, so that one can go on segmenting meanwhile.
+        pointing: labels what a user points at.
     """
 
     def __init__(self, worker: Worker, trainer: Worker, *, folder: Path | None = None) -> None:
@@ -44,6 +46,7 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
         self.worker = worker
         self.trainer = trainer
         self._exchange = Exchange(folder)
+        self.pointing = Pointing(worker, self._exchange)
         self._run: Run | None = None
         self._training = 0
         self._lasting_requests = 0
@@ -72,7 +75,7 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
     @property
     def is_working(self) -> bool:
         """Whether something is under way that would be lost if its process ended: more than a question about models or stores."""
-        return self.is_segmenting or self.is_retraining or self._lasting_requests > 0
+        return self.is_segmenting or self.is_retraining or self.pointing.is_busy or self._lasting_requests > 0
 
     def poll(self) -> None:
         """Hear what the processes say."""
@@ -86,6 +89,7 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
             self._run.forget()
         self._run = None
         self._training = 0
+        self.pointing.drop()
         self.worker.stop()
         self.trainer.stop()
         self._exchange.close()
@@ -162,11 +166,14 @@ class UltraLightSegmenterLogic(ScriptedLoadableModuleLogic, VTKObservationMixin)
             return
         if self._run is not None and node is self._run.volume:
             self._run.abandon(_("{name} was removed while it was being segmented; nothing was added").format(name=node.GetName()))
+        if node is self.pointing.volume:
+            self.pointing.forget(_("{name} was removed; what was pointed at in it is given up").format(name=node.GetName()))
         forget_prediction(node)
 
     def _on_close(self, caller: Any, event: str) -> None:
         if self._run is not None:
             self._run.abandon(_("The scene was closed while a volume was being segmented; nothing was added"))
+        self.pointing.forget()
 
     # ---- models and stores
 

@@ -25,6 +25,7 @@ from .model_list import ModelList
 from .packages import Packages, ensure_torch
 from .parameters import Checked, Scope, UltraLightSegmenterParameterNode
 from .pictures import Picture
+from .point_at import PointAt
 from .problem import Problem, notice
 from .process import Facts, Listener
 from .regions import fit
@@ -52,25 +53,36 @@ class Panel(VTKObservationMixin):
         self.logic = logic
         self.packages = packages
         self.editor = editor
+        self._choice: UltraLightSegmenterParameterNode | None = None
+        self._timer = qt.QTimer()
+        self._timer.interval = POLL_MS
+        self._timer.connect("timeout()", self._poll)
         self.models = ModelChoice(ui, self._choose_model)
         self.model_list = ModelList(ui, logic, self.models, self._say, lambda: self._choice.model if self._choice is not None else "")
         self.segmenting = Segmenting(ui, logic, self._say, slicer.util.confirmYesNoDisplay)
         self.keeping = Keeping(ui, logic, self._sayer(ui.keepStatus), slicer.util.confirmYesNoDisplay)
         self.learning = Learning(ui, logic, self._sayer(ui.learnStatus), slicer.util.confirmYesNoDisplay)
+        self.point_at = PointAt(
+            ui,
+            logic,
+            editor,
+            choice=lambda: self._choice,
+            attempt=lambda action: self._try(action, ui.pointStatus),
+            ensure=self._ensure_packages,
+            say=self._sayer(ui.pointStatus),
+            confirm=slicer.util.confirmYesNoDisplay,
+            made=self._show_segmentation,
+        )
         self.model_list.listed = self._models_listed
         self.model_list.added = self._model_changed
         self.segmenting.made = self._show_segmentation
         self.keeping.changed = self._show_store
         self.keeping.opened = self._show_case
         self.learning.changed = self._model_changed
-        self._choice: UltraLightSegmenterParameterNode | None = None
         self._gui_tag: Any = None
         self._store_of = ""
         logic.worker.log = logic.trainer.log = self.log
         ui.noticeLabel.text = notice()
-        self._timer = qt.QTimer()
-        self._timer.interval = POLL_MS
-        self._timer.connect("timeout()", self._poll)
         folders = FolderButtons(ui, _folder, self._try, (self.model_list, self.keeping, self.learning), self._show_store)
         for button, action in (
             (ui.segmentButton, self.segment),
@@ -110,6 +122,7 @@ class Panel(VTKObservationMixin):
 
     def exit(self) -> None:
         """Another module is shown; what is under way goes on."""
+        self.point_at.rest()
         self.editor.exit()
         self._let_go()
 
@@ -129,12 +142,14 @@ class Panel(VTKObservationMixin):
 
     def leave_scene(self) -> None:
         """The scene is about to be closed."""
+        self.point_at.close()
         self._let_go()
         self.editor.detach()
 
     def close(self) -> None:
         """Stop everything and let go of the scene."""
         self._timer.stop()
+        self.point_at.close()
         self._let_go()
         self.editor.detach()
         self.logic.close()
@@ -154,8 +169,7 @@ class Panel(VTKObservationMixin):
 
     def _begin(self) -> None:
         choice, model = self._chosen()
-        self.packages.ensure()
-        self._show_packages()
+        self._ensure_packages()
         if choice.device in ("cuda", "mps"):
             ensure_torch()
         self.segmenting.start(choice, model)
@@ -165,10 +179,13 @@ class Panel(VTKObservationMixin):
         self._try(self._install)
 
     def _install(self) -> None:
-        self.packages.ensure()
-        self._show_packages()
+        self._ensure_packages()
         self._say(_("Installed; click Segment"))
         self.model_list.ask()
+
+    def _ensure_packages(self) -> None:
+        self.packages.ensure()
+        self._show_packages()
 
     def _show_segmentation(self, node: Any) -> None:
         # While another module is shown, the scene keeps the choice for the user's return.
@@ -262,6 +279,7 @@ class Panel(VTKObservationMixin):
             # Just created: it encloses the volume, so that there are handles to drag.
             self._try(self._fit_region)
         self.editor.show(choice.segmentation)
+        self.point_at.adapt(choice)
         if model is not None and model["name"] != self._store_of and self.logic.worker.is_running:
             self._show_store()
 

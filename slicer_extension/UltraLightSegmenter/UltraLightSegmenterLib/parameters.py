@@ -49,6 +49,7 @@ class UltraLightSegmenterParameterNode:
         view: the slice view that is meant by a slice; with a 2D model also the direction in which a volume is cut.
         roi: the region that is meant.
         segmentation: that is being corrected.
+        sliceOnly: whether what is pointed at is looked for in its own slice only.
         device: where to compute.
         step: distance of neighbouring windows as a share of a window.
         fillMissing: whether missing voxels are filled in.
@@ -64,6 +65,7 @@ class UltraLightSegmenterParameterNode:
     view: Annotated[str, Choice(VIEWS)] = "Red"
     roi: vtkMRMLMarkupsROINode
     segmentation: vtkMRMLSegmentationNode
+    sliceOnly: bool = False
     device: Annotated[str, Choice(DEVICES)] = "auto"
     step: Annotated[float, WithinRange(0.1, 1.0)] = 0.5
     fillMissing: bool = False

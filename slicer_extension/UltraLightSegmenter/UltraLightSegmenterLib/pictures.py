@@ -144,6 +144,10 @@ class Picture:
             raise Problem(_("Expected an ROI on {name}, found one beside it; move it onto the volume").format(name=self.node.GetName()))
         return ranges[::-1]
 
+    def voxel(self, world: Sequence[float]) -> Any:
+        """Continuous voxel (k, j, i) of a point of the world, through the volume's parent transform."""
+        return self._voxel(world)[::-1]
+
     def _voxel(self, world: Sequence[float]) -> Any:
         """Continuous voxel (i, j, k) of a point of the world, through the volume's parent transform."""
         local = transformed(world, self.node.GetParentTransformNode(), to_world=False)

@@ -47,6 +47,7 @@ class Worker:
         command: the interpreter.
         environment: makes its environment, when it is started.
         log: takes a line of text for every event worth keeping.
+        starts: how often a process was started: what one was told, the next one does not know.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Worker:
         self.command = command
         self.environment = environment
         self.log = log
+        self.starts = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._complaints: Any = None
         self._unread = b""
@@ -106,6 +108,7 @@ class Worker:
             raise Problem(
                 _("Expected to start Slicer's Python, found an obstacle: {error}; install Slicer again").format(error=error)
             ) from error
+        self.starts += 1
         assert self._process.stdout is not None
         # Threads get no time in Slicer while its event loop runs, so the pipe is read by polling.
         os.set_blocking(self._process.stdout.fileno(), False)

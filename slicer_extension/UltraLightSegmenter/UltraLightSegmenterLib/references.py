@@ -114,6 +114,15 @@ def check_grid(node: Any, picture: Picture, *, may_resample: bool = False) -> No
             )
 
 
+def affine_in(node: Any, picture: Picture) -> Any:
+    """4x4 from voxels (i, j, k) of a volume to a segmentation's own frame.
+
+    Raises:
+        Problem: if there is a transform between them that is not linear.
+    """
+    return np.linalg.inv(_between(node, picture)) @ picture.affine
+
+
 def _between(node: Any, picture: Picture) -> Any:
     """4x4 from a segmentation's own frame to a volume's."""
     parents = node.GetParentTransformNode(), picture.node.GetParentTransformNode()

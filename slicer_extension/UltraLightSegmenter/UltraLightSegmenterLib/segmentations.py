@@ -25,7 +25,8 @@ PREDICTION = "UltraLight.Prediction"
 VOLUME = "UltraLight.Volume"
 """Reference of a segmentation node to the volume that it was made for."""
 
-OTHER_COLOR = (128, 128, 128)
+OBJECT_COLOR = (230, 159, 0)
+"""Of a segment for objects that were pointed at."""
 
 
 def make_segmentation(labels: Any, picture: Picture, answer: Mapping[str, Any], *, name: str = "", prediction: Any = None) -> Any:
@@ -41,18 +42,25 @@ def make_segmentation(labels: Any, picture: Picture, answer: Mapping[str, Any], 
     Returns:
         The node. Every class is a segment, also one without voxels, so that it can be painted.
     """
-    scene, volume = slicer.mrmlScene, picture.node
+    volume = picture.node
     frame = answer.get("image", {}).get("frame", "")
     shown = f"{volume.GetName()} {frame}" if frame else volume.GetName()
-    name = scene.GenerateUniqueName(name or f"{shown} - {answer['model'].partition('@')[0]}")
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node = empty_segmentation(picture, name or f"{shown} - {answer['model'].partition('@')[0]}")
+    _fill(node, labels, picture, answer["classes"])
+    node.SetAttribute(FACTS, json.dumps({key: answer[key] for key in ("model", "classes", "facts", "image") if key in answer}))
+    _keep_prediction(node, labels if prediction is None else prediction, picture)
+    return node
+
+
+def empty_segmentation(picture: Picture, name: str) -> Any:
+    """A new segmentation node without segments, for a volume: in its geometry, under its parent transform and in its study."""
+    scene, volume = slicer.mrmlScene, picture.node
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     node.CreateDefaultDisplayNodes()
-    _fill(node, labels, picture, answer["classes"])
-    node.SetAttribute(FACTS, json.dumps({key: answer[key] for key in ("model", "classes", "facts", "image") if key in answer}))
+    node.GetSegmentation().SetSourceRepresentationName(binary_labelmap())
     node.SetNodeReferenceID(VOLUME, volume.GetID())
-    _keep_prediction(node, labels if prediction is None else prediction, picture)
     file_beside(node, volume)
     return node
 
@@ -88,7 +96,6 @@ def _fill(node: Any, labels: Any, picture: Picture, classes: Classes) -> None:
     image.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(picture.affine))
     image.GetPointData().SetScalars(numpy_support.numpy_to_vtk(labels.ravel(), deep=True))
     segmentation = node.GetSegmentation()
-    segmentation.SetSourceRepresentationName(binary_labelmap())
     # The volume itself may show another frame of its sequence by now.
     converter = slicer.vtkSegmentationConverter
     segmentation.SetConversionParameter(converter.GetReferenceImageGeometryParameterName(), converter.SerializeImageGeometry(image))
