@@ -148,9 +148,9 @@ def _cropped(scene: Scene, size: int, rng: Rng) -> tuple[Tensor, Mask, Mask | No
     middle = np.array([(rows[0] + rows[-1]) / 2, (columns[0] + columns[-1]) / 2])
     extent = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1.0
     kind = rng.random()
-    if kind < 0.22:
+    if kind < 0.3:
         side, middle = float(max(height, width)), np.array([height / 2, width / 2])  # all of the image
-    elif kind < 0.3:
+    elif kind < 0.37:
         # Inside of an object, much of which lies beyond the crop: the crop must be seen to be too small.
         side = max(extent * rng.uniform(0.15, 0.6), 16.0)
         places = np.argwhere(shown)

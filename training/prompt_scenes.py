@@ -27,7 +27,7 @@ Rng = np.random.Generator
 SMALLEST = 12
 """Pixels that an object has at least."""
 
-ENDS = 0.12
+ENDS = 0.2
 """Share of slices of volumes that lie past the end of an object which their neighbour still has."""
 
 
@@ -250,7 +250,7 @@ def _shrunk(labels: NDArray[np.int32], before: Mask, rng: Rng) -> Scene:
 def sources(data: Path) -> list[tuple[Source, float]]:
     """All sources and the share of samples from each."""
     folders = {name: PictureFolder.read(data / name / "train", kind) for name, kind in FOLDERS.items()}
-    shares = {"busi": 0.05, "bus_bra": 0.05, "clinicdb": 0.03, "kvasir": 0.06, "hc18": 0.05, "shenzhen": 0.05, "drive": 0.05, "dsb18": 0.06}
+    shares = {"busi": 0.05, "bus_bra": 0.05, "clinicdb": 0.03, "kvasir": 0.06, "hc18": 0.05, "shenzhen": 0.05, "drive": 0.07, "dsb18": 0.06}
     heads = load_head_maps(data / "head_label_maps", range(1, 21))
     every = [image for folder in folders.values() for image in folder.images[::2]]
     return [

@@ -65,8 +65,11 @@ def first(target: Mask, rng: Rng, *, several: bool) -> Prompts:
     parts = _parts(target, rng)[: int(rng.integers(2, 5))] if several else [target]
     for part in parts:
         prompts = prompts.adding(drawn(part, rng, 1 if several else int(rng.choice((1, 2, 3), p=(0.65, 0.2, 0.15)))), positive=True)
-    if rng.random() < 0.4:
-        around = ndimage.binary_dilation(target, SQUARE, int(rng.integers(4, 24))) & ~ndimage.binary_dilation(target, SQUARE, 1)
+    if rng.random() < (0.55 if drawn is strokes else 0.35):
+        # Near the object, or anywhere else: a hand that scribbles over a picture also tells what is far away.
+        around = ~ndimage.binary_dilation(target, SQUARE, 1)
+        if rng.random() < 0.6:
+            around &= ndimage.binary_dilation(target, SQUARE, int(rng.integers(4, 24)))
         if around.any():
             prompts = prompts.adding(drawn(around, rng, int(rng.integers(1, 3))), positive=False)
     return prompts

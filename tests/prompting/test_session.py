@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from tests.prompting.scenes import ball, blob
+from tests.prompting.scenes import ball, blob, winding
 from ultralightunet.engines import Engine, make_engine
 from ultralightunet.errors import InputError
 from ultralightunet.metrics import dice
@@ -45,6 +45,30 @@ def test_a_box_and_a_loop_find_a_blob(session: Session) -> None:
     assert dice(session(image).add(Box(((28, 73), (67, 113)))), target) > 0.9
     loop = [(50 + 28 * np.sin(a), 90 + 28 * np.cos(a)) for a in np.linspace(0, 2 * np.pi, 20)]
     assert dice(session(image).add(Lasso(loop)), target) > 0.85
+
+
+def test_a_stroke_far_outside_does_not_hide_the_object_that_it_is_far_from(session: Session) -> None:
+    image, target = blob((160, 400), (60, 70), 22)
+    inside, outside = Stroke([(50, 60), (68, 80)]), Stroke([(150, 380), (20, 390)], positive=False)
+    assert dice(session(image).add(inside, outside), target) > 0.95
+
+
+def test_thin_lines_are_found_along_strokes_that_lie_all_over_the_picture(session: Session) -> None:
+    image, target, pieces = winding(width=4)
+    mask = session(image).add(*(Stroke(piece) for piece in pieces))
+    assert dice(mask, target) > 0.8
+
+
+def test_a_line_is_corrected_where_the_new_stroke_is_and_nowhere_else(session: Session) -> None:
+    image, target, pieces = winding(width=4)
+    missing = np.zeros_like(target)
+    missing[:, 80:120] = True
+    mask = session(image, start=target & ~missing).add(Stroke(pieces[4]))
+    line = np.zeros_like(target)
+    line[78:133] = True  # the rows of the one in the middle
+    assert dice(mask & missing & line, target & missing & line) > 0.85
+    assert not (mask & missing & ~line).any()
+    assert ((mask != target) & ~missing).sum() <= 2
 
 
 def test_prompts_are_obeyed_to_the_voxel(session: Session) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from ..engines import Engine
@@ -28,10 +30,25 @@ _ZOOM = 1.6
 """From one square to the next smaller one."""
 _LARGER = 0.05
 """How much sureness a larger square is worth, for each e-fold: a part of an object can have as sharp an outline as the whole."""
+_USUAL, _UNUSUAL = 2.5, 0.1
+"""Side of the square that usually shows an object best, in sides of the one around strokes in it; and how much sureness another one
+costs, for each e-fold."""
 _MARGIN = 1.8
 """Side of the square around an object, in its own extent."""
 _MOVED = 0.1
 """Of a square's side, by which another one's edges may differ and still show the same."""
+_PIECES = (2, 3)
+"""Pieces along each axis in which an object is looked for around strokes."""
+_WIDE = 0.45
+"""Share of the slice's side that strokes must span for that."""
+_OVERLAP = 1.25
+"""Side of a piece, in the share of the whole that is its own."""
+_PIECED = 0.05
+"""Sureness that pieces cost: each sees a part of the object only."""
+_UNSEEN = -10.0
+"""Logit where no piece was looked at."""
+_THIN = 6
+"""Pixels of the network's grid that an object is thick, to be corrected with a look at all of it."""
 _PASSES = 3
 """Looks at most, once the object has been found: each at a zoom that fits the answer before."""
 
@@ -72,32 +89,60 @@ class Looker:
         batch[0, 6] = crop.mask(previous)
         return Answer(crop.window, crop.back(self.engine(batch)[0, 0]))
 
-    def find(self, plane: Array, marks: Marks) -> Answer:
-        """The first answer about an object of which only prompts are known.
+    def find(self, plane: Array, marks: Marks) -> Mask:
+        """An object (J, I) of which only prompts are known.
 
         An area says how large the object is. Otherwise it is looked for in the whole slice and in squares that shrink around the prompts,
-        and that answer counts which is surest of its outline, of two that are equally sure the larger one.
+        and that answer counts which is surest of its outline; of two that are equally sure the larger one, unless strokes tell the size.
+        Around wide strokes it is also looked for piece by piece: what is thin cannot be seen in a square that shows all of it.
         """
         shape = (plane.shape[0], plane.shape[1])
         nothing = np.zeros(shape, np.bool_)
         if marks.area.any():
             centre, extent = self._extent(marks.area)
             crop = Crop.around(centre, _MARGIN * extent, shape=shape, spacing=self.spacing, size=SIZE)
-            return self.look(plane, marks, nothing, crop)
+            return self._refined(plane, marks, self.look(plane, marks, nothing, crop))
         centre, extent = self._extent(marks.positive)
         largest = max(n * s for n, s in zip(shape, self.spacing, strict=True))
         smallest = min(largest, max(_MARGIN * extent, _SMALLEST * min(self.spacing)))
+        told = _MARGIN * extent >= _SMALLEST * min(self.spacing)
         best, surest = None, -np.inf
         side = largest
         while True:
             crop = Crop.around(centre, side, shape=shape, spacing=self.spacing, size=SIZE)
             answer = self.look(plane, marks, nothing, crop)
-            sure = _sureness(answer, crop, shape) + _LARGER * float(np.log(side / largest))
+            sure = _sureness(answer, crop, shape)
+            sure += -_UNUSUAL * abs(math.log(side / (_USUAL * smallest))) if told else _LARGER * math.log(side / largest)
             if best is None or sure > surest:
                 best, surest = answer, sure
             if side <= smallest:
-                return best
+                break
             side = max(smallest, side / _ZOOM)
+        if told and smallest >= _WIDE * largest:
+            pieced = [
+                self._pieces(plane, marks, Crop.around(centre, smallest, shape=shape, spacing=self.spacing, size=SIZE), n) for n in _PIECES
+            ]
+            closer = max(pieced, key=_stability)
+            if _stability(closer) - _PIECED > surest:
+                return closer.mask(shape)
+        return self._refined(plane, marks, best)
+
+    def correct(self, plane: Array, marks: Marks, before: Mask, new: Marks) -> Mask:
+        """What the mask (J, I) becomes, after `new` was said about it: with a look at all of it, or near what was said where it is thin."""
+        shape = (plane.shape[0], plane.shape[1])
+        centre, extent = self._extent(before | marks.inside)
+        side = _MARGIN * extent
+        thickness = 4 * float(scipy.ndimage.distance_transform_edt(np.pad(before, 1), self.spacing)[1:-1, 1:-1][before].mean())
+        clear = thickness * SIZE / _THIN
+        if clear < side:
+            centre, extent = self._extent(new.any_place)
+            side = max(clear, _MARGIN * extent)
+        side = max(side, _SMALLEST * min(self.spacing))
+        crop = Crop.around(centre, side, shape=shape, spacing=self.spacing, size=SIZE)
+        answer = self.look(plane, marks, before, crop)
+        mask = before.copy()
+        mask[answer.window] = answer.logits > 0
+        return mask
 
     def refine(self, plane: Array, marks: Marks | None, previous: Mask, *, passes: int = _PASSES) -> Answer:
         """Look again, at a zoom that fits the mask so far and what was said."""
@@ -105,7 +150,9 @@ class Looker:
         marks = marks or Marks.none(shape)
         last: Crop | None = None
         for _ in range(passes):
-            known = previous | marks.any_place
+            # Not what was said to lie outside: a stroke far away from the object says nothing about its size.
+            known = previous | marks.inside
+            known = known if known.any() else marks.any_place
             centre, extent = self._extent(known)
             side = max(_MARGIN * extent, _SMALLEST * min(self.spacing))
             crop = Crop.around(centre, side, shape=shape, spacing=self.spacing, size=SIZE)
@@ -117,6 +164,38 @@ class Looker:
                 break
         return answer
 
+    def _refined(self, plane: Array, marks: Marks, answer: Answer) -> Mask:
+        found = answer.mask((plane.shape[0], plane.shape[1]))
+        return self.refine(plane, marks, found).mask(found.shape) if found.any() else found
+
+    def _pieces(self, plane: Array, marks: Marks, square: Crop, count: int) -> Answer:
+        """One answer from `count` x `count` overlapping squares in a larger one, each looked at without the others."""
+        shape = (plane.shape[0], plane.shape[1])
+        nothing = np.zeros(shape, np.bool_)
+        ranges = (square.rows, square.columns)
+        sides = [(r.stop - r.start) * s for r, s in zip(ranges, self.spacing, strict=True)]
+        side = max(max(sides) / count * _OVERLAP, _SMALLEST * min(self.spacing))
+        total = np.zeros([r.stop - r.start for r in ranges], np.float32)
+        times = np.zeros_like(total)
+        middles = [_middles(r, side / s, count) for r, s in zip(ranges, self.spacing, strict=True)]
+        for j in middles[0]:
+            for i in middles[1]:
+                crop = Crop.around((j, i), side, shape=shape, spacing=self.spacing, size=SIZE)
+                if not marks.inside[crop.window].any():
+                    continue
+                answer = self.look(plane, marks, nothing, crop)
+                rows, columns = (slice(max(w.start, r.start), min(w.stop, r.stop)) for w, r in zip(crop.window, ranges, strict=True))
+                here = (
+                    slice(rows.start - square.rows.start, rows.stop - square.rows.start),
+                    slice(columns.start - square.columns.start, columns.stop - square.columns.start),
+                )
+                total[here] += answer.logits[
+                    rows.start - crop.rows.start : rows.stop - crop.rows.start,
+                    columns.start - crop.columns.start : columns.stop - crop.columns.start,
+                ]
+                times[here] += 1
+        return Answer(square.window, np.where(times > 0, total / np.maximum(times, 1), _UNSEEN))
+
     def _extent(self, mask: Mask) -> tuple[tuple[float, float], float]:
         """The middle of a mask in pixels, and the longer side of the box around it in mm."""
         ranges = [np.flatnonzero(mask.any(1 - axis)) for axis in (0, 1)]
@@ -125,14 +204,11 @@ class Looker:
 
 
 def _sureness(answer: Answer, crop: Crop, shape: tuple[int, int]) -> float:
-    """How little an outline depends on where exactly it is drawn, from 0 to 1 (the stability of Kirillov et al. 2023, section 5).
-
-    Far less where the object is too small in the square to be seen well, or goes on beyond it; least where nothing was found.
-    """
+    """The stability of an answer; far less where the object is too small in the square to be seen well, or goes on beyond it."""
     found = answer.logits > 0
     if not found.any():
         return -10.0
-    sure = float((answer.logits > 1).sum() / max(1, (answer.logits > -1).sum()))
+    sure = _stability(answer)
     edges = (
         (crop.rows.start > 0, found[0]),
         (crop.rows.stop < shape[0], found[-1]),
@@ -142,6 +218,17 @@ def _sureness(answer: Answer, crop: Crop, shape: tuple[int, int]) -> float:
     beyond = [edge.mean() for goes_on, edge in edges if goes_on]
     is_whole = not beyond or float(np.mean(beyond)) <= _BEYOND
     return sure if is_whole and found.mean() >= _FAIR_SHARE else sure - 2
+
+
+def _stability(answer: Answer) -> float:
+    """How little an outline depends on where exactly it is drawn, from 0 to 1 (Kirillov et al. 2023, section 5)."""
+    return float((answer.logits > 1).sum() / max(1, (answer.logits > -1).sum()))
+
+
+def _middles(along: slice, side: float, count: int) -> list[float]:
+    """Of `count` pieces of a side in pixels, evenly spread over a range."""
+    half = min(side, along.stop - along.start) / 2
+    return [float(m) for m in np.linspace(along.start + half, along.stop - half, count)]
 
 
 def _alike(one: Crop, other: Crop) -> bool:

@@ -187,14 +187,10 @@ class PromptSession:
         plane = self._pixels[number]
         before: Mask = self._planes[number]
         if before.any():
-            answer = self._looker.refine(plane, marks, before, passes=1).mask(before.shape)
-            return marks.obeyed(corrected(before, answer, new.any_place))
+            return marks.obeyed(corrected(before, self._looker.correct(plane, marks, before, new), new.any_place))
         if not marks.inside.any():
             return before
-        answer = self._looker.find(plane, marks).mask(before.shape)
-        if answer.any():
-            answer = self._looker.refine(plane, marks, answer).mask(before.shape)
-        return marks.obeyed(answer)
+        return marks.obeyed(self._looker.find(plane, marks))
 
     def _take(self, found: Mapping[int, Mask], said: Mapping[int, Marks] | None) -> None:
         """Take masks of slices into `mask`, as one step; with `said`, only what these new marks touch."""
