@@ -89,6 +89,7 @@ def left_out() -> list[str]:
 
 # What segmenting on a CPU and the dock widget need. torch is not among it.
 BASE = [
+    "Jinja2 >= 3.1",
     "magicgui >= 0.9",
     "nibabel >= 5.2",
     "npe2 >= 0.7.7",
@@ -158,7 +159,7 @@ setup(
     ],
     python_requires=">=3.11",
     packages=find_packages(include=["ultralightunet", "ultralightunet.*", PACKAGE, f"{PACKAGE}.*"]),
-    package_data={"ultralightunet": ["py.typed", *(f"{folder}/**/*" for folder in SHIPPED)], PACKAGE: ["py.typed"]},
+    package_data={"ultralightunet": ["py.typed", "cohort/templates/*", *(f"{folder}/**/*" for folder in SHIPPED)], PACKAGE: ["py.typed"]},
     exclude_package_data={"ultralightunet": left_out()},
     include_package_data=False,
     zip_safe=False,

@@ -57,6 +57,16 @@ def test_programs_read_the_plan_each_case_and_the_result(tmp_path: Path, ultrali
     }
 
 
+def test_a_report_of_a_finished_run_does_nothing_else(tmp_path: Path, ultralight: Command, model: Model) -> None:
+    root, out = scans(tmp_path / "in", "a"), tmp_path / "out"
+    assert ultralight("cohort", root, out, "--model", model.folder).code == 0
+    assert not (out / "report.html").exists()
+    told = ultralight("cohort", root, out, "--model", model.folder, "--report", "--json")
+    assert [event["event"] for event in told.events] == ["plan", "result"]
+    assert told.events[-1]["report"] == str(out / "report.html")
+    assert 'data-case="a"' in (out / "report.html").read_text()
+
+
 def test_a_dry_run_lists_the_cases_and_writes_nothing(tmp_path: Path, ultralight: Command, model: Model) -> None:
     root = scans(tmp_path / "in", "b", "a")
     done = ultralight("cohort", root, tmp_path / "out", "--model", model.folder, "--dry-run")

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..cohort import CaseEnded, CaseRecord, Plan, Recipe, Summary, plan_cohort, run_cohort
+from ..cohort import CaseEnded, CaseRecord, Place, Plan, Recipe, Summary, plan_cohort, run_cohort, write_report
 from ..errors import InputError
 from ..events import Progress
 from ..models import load_model
@@ -46,6 +46,9 @@ def add_to(commands: Any) -> None:
     )
     command.add_argument("--retry-failed", action="store_true", help="try again what failed and has not changed since")
     command.add_argument("--case-timeout", type=_seconds, metavar="SECONDS", help="the longest that one case may take")
+    command.add_argument(
+        "--report", action="store_true", help="write report.html: a picture of each case, to be sorted, filtered and rated"
+    )
     command.add_argument("--dry-run", action="store_true", help="list the cases, and do nothing")
     add_max_memory(command)
     command.add_argument("--json", action="store_true", help="the plan, each case and the result as one JSON object a line")
@@ -75,7 +78,8 @@ def run(options: argparse.Namespace) -> int:
         plan, options.output, recipe, shard=options.shard, retry_failed=options.retry_failed, case_timeout=options.case_timeout
     )
     summary = _followed(work, options)
-    _tell_summary(summary, options)
+    report = write_report(plan, Place(summary.folder), recipe) if options.report else None
+    _tell_summary(summary, report, options)
     return 1 if summary.failed else 0
 
 
@@ -117,6 +121,8 @@ def _tell_case(ended: CaseEnded, options: argparse.Namespace) -> None:
     place = f"[{ended.number:{len(str(ended.total))}d}/{ended.total}]"
     left = f"{ended.per_minute:.1f} a minute, {_duration(ended.seconds_left)} left" if ended.number < ended.total else ""
     sys.stdout.write(f"{place} {record.case}: {_in_short(record)}{f'   ({left})' if left else ''}\n")
+    for warning in record.warnings:
+        sys.stdout.write(f"    {warning}\n")
     sys.stdout.flush()
 
 
@@ -125,16 +131,18 @@ def _in_short(record: CaseRecord) -> str:
         return f"failed: {record.failure}"
     amounts = [f"{v.name} {v.ml:.1f} ml" if v.ml is not None else f"{v.name} {v.voxels} voxels" for v in record.volumes]
     listed = ", ".join(amounts[:3]) + (", ..." if len(amounts) > 3 else "")
-    warned = "".join(f"\n    {warning}" for warning in record.warnings)
-    return f"{record.verdict}, {record.seconds:.1f} s, {listed}{warned}"
+    return f"{record.verdict}, {record.seconds:.1f} s, {listed}"
 
 
-def _tell_summary(summary: Summary, options: argparse.Namespace) -> None:
+def _tell_summary(summary: Summary, report: Path | None, options: argparse.Namespace) -> None:
     if options.json:
-        write_json(event="result", **{name: str(value) if isinstance(value, Path) else value for name, value in asdict(summary).items()})
+        facts = {**asdict(summary), **({"report": report} if report else {})}
+        write_json(event="result", **{name: str(value) if isinstance(value, Path) else value for name, value in facts.items()})
         return
     earlier = f" ({summary.passed_over} of them earlier)" if summary.passed_over else ""
-    sys.stdout.write(f"{summary.done} done, {summary.flagged} of them flagged, {summary.failed} failed{earlier}: {summary.table}\n")
+    sys.stdout.write(
+        f"{summary.done} done, {summary.flagged} of them flagged, {summary.failed} failed{earlier}: {report or summary.table}\n"
+    )
 
 
 def _duration(seconds: float) -> str:

@@ -17,8 +17,10 @@ from .cases import Case, in_shard
 from .finding import Plan, plan_cohort
 from .one_case import Labeller
 from .place import Place, open_place
+from .ratings import Rating, read_ratings
 from .recipe import Recipe
 from .records import CaseRecord, ClassVolume
+from .report import write_report
 from .run import CaseEnded, Summary, run_cohort
 
 __all__ = [
@@ -29,10 +31,13 @@ __all__ = [
     "Labeller",
     "Place",
     "Plan",
+    "Rating",
     "Recipe",
     "Summary",
     "in_shard",
     "open_place",
     "plan_cohort",
+    "read_ratings",
     "run_cohort",
+    "write_report",
 ]

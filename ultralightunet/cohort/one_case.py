@@ -22,6 +22,7 @@ from ..inference.session import Session
 from ..io import output_suffix
 from ..volume import Segmentation, Volume
 from .cases import Case, readable
+from .pictures import picture_of
 from .place import Place, obstacle_behind, obstacles_told
 from .recipe import Recipe
 from .records import DONE, FAILED, CaseRecord, ClassVolume
@@ -125,6 +126,7 @@ class Labeller:
         series = case.series or None
         labelled = yield from label_file(self._session, case.image, wanted, volume_index=self.recipe.volume_index, series=series)
         log.note(", ".join(f"{name} {seconds:.2f} s" for name, seconds in labelled.seconds.items()))
+        place.keep_picture(case, picture_of(labelled.image, labelled.segmentation))
         segmentation, confidence = labelled.segmentation, self._confidence.take()
         return {
             "image_sha256": image_sha256,

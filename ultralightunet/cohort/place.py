@@ -13,7 +13,7 @@ from typing import Any
 from ..corrections.locking import only_writer
 from ..disk import make_folder, read_json, replace_durably
 from ..errors import OutputError
-from .cases import Case
+from .cases import Case, readable
 from .recipe import Recipe
 from .records import CaseRecord, read_record, write_record
 
@@ -47,6 +47,20 @@ class Place:
     def labels(self, case: Case, suffix: str) -> Path:
         """The file for a case's labels."""
         return self.folder / (case.stem + suffix)
+
+    def labels_of(self, case: Case, record: CaseRecord) -> Path:
+        """The file of the labels that a record tells of."""
+        return self.labels(case, record.labels.removeprefix(readable(case.stem)))
+
+    def picture(self, case: Case) -> Path:
+        """The file for a case's picture."""
+        return self.folder / "pictures" / f"{case.name}.webp"
+
+    def keep_picture(self, case: Case, picture: bytes) -> None:
+        """Write the picture of a case."""
+        with obstacles_told(self.folder):
+            make_folder(self.picture(case).parent, within=self.folder)
+            replace_durably(self.picture(case), picture)
 
     def record(self, case: Case) -> Path:
         """The file for what became of a case."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..disk import clear_unfinished
 from ..errors import UltraLightError
 from ..events import Progress
-from .cases import Case, in_shard, readable
+from .cases import Case, in_shard
 from .finding import Plan
 from .one_case import case_log, facts_before
 from .place import Place, alone, open_place
@@ -166,7 +166,7 @@ def is_settled(record: CaseRecord, case: Case, place: Place, recipe: Recipe, *, 
         return False
     if record.state != DONE:
         return not retry_failed
-    return place.labels(case, record.labels.removeprefix(readable(case.stem))).is_file()
+    return place.labels_of(case, record).is_file()
 
 
 def _ended(case: Case, place: Place, recipe: Recipe, worker: WarmProcess, limit: float | None) -> Generator[Progress, None, CaseRecord]:
