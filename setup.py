@@ -111,6 +111,7 @@ EXTRAS = {
     "train": ["torch >= 2.4", "monai >= 1.4"],
     "export": ["torch >= 2.9", "onnx >= 1.18", "onnxscript >= 0.5"],
     "dicom": ["pydicom >= 3", "highdicom >= 0.25"],
+    "cluster": ["distributed >= 2024.1"],
     "docs": ["furo", "myst-parser >= 4", "sphinx >= 8"],
     "test": [
         "build",

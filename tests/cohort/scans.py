@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.cli.scans import noise
 from tests.io_files import write_nii
-from ultralightunet.cohort import CaseRecord, Recipe, Summary, plan_cohort, run_cohort
+from ultralightunet.cohort import CaseRecord, OneProcess, Recipe, Summary, plan_cohort, run_cohort
 from ultralightunet.cohort.run import CaseEnded
 from ultralightunet.cohort.warm_process import WarmProcess
 from ultralightunet.events import finish
@@ -39,7 +39,7 @@ def run(
     told = {name: options.pop(name) for name in ("shard", "retry_failed", "case_timeout") if name in options}
     plan = plan_cohort(root, model, output=out, match=match)
     recipe = Recipe.of(model, threads=1, **options)
-    return finish(run_cohort(plan, out, recipe, process=process, **told), note), ended
+    return finish(run_cohort(plan, out, recipe, runner=OneProcess(process) if process else None, **told), note), ended
 
 
 def table(path: Path) -> dict[str, dict[str, str]]:

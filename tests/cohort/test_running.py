@@ -16,7 +16,7 @@ import ultralightunet as ulu
 from tests.cli.scans import everything_in, noise
 from tests.cohort.scans import record, run, scans, table, voxels
 from tests.io_files import write_nii
-from ultralightunet.cohort import CaseEnded, CaseRecord, Recipe, open_place, plan_cohort, run_cohort
+from ultralightunet.cohort import CaseEnded, CaseRecord, OneProcess, Recipe, open_place, plan_cohort, run_cohort
 from ultralightunet.cohort.records import ClassVolume, read_record, write_record
 from ultralightunet.cohort.warm_process import WarmProcess
 from ultralightunet.corrections.files import image_hash
@@ -225,7 +225,7 @@ def test_another_model_under_the_same_name_ends_the_run(tmp_path: Path, model: M
     root = scans(tmp_path / "in", "a")
     recipe = replace(Recipe.of(model), model_sha256="0" * 64)
     with pytest.raises(ModelError, match="expected volume@1.0.0 with the weights 000000000000, found "):
-        finish(run_cohort(plan_cohort(root, model, output=tmp_path / "out"), tmp_path / "out", recipe, process=process))
+        finish(run_cohort(plan_cohort(root, model, output=tmp_path / "out"), tmp_path / "out", recipe, runner=OneProcess(process)))
 
 
 def test_an_engine_that_is_not_to_be_had_ends_the_run_and_fails_no_case(tmp_path: Path, model: Model, process: WarmProcess) -> None:
@@ -238,7 +238,7 @@ def test_an_engine_that_is_not_to_be_had_ends_the_run_and_fails_no_case(tmp_path
 def test_two_runs_of_one_part_are_refused(tmp_path: Path, model: Model, process: WarmProcess) -> None:
     root, out = scans(tmp_path / "in", "a", "b"), tmp_path / "out"
     recipe = Recipe.of(model, threads=1)
-    with closing(run_cohort(plan_cohort(root, model, output=out), out, recipe, process=process)) as first:
+    with closing(run_cohort(plan_cohort(root, model, output=out), out, recipe, runner=OneProcess(process))) as first:
         next(first)
         with pytest.raises(OutputError, match="expected to be the only one at part 1 of 1 in .*out, found another run"):
             run(root, out, model, process)

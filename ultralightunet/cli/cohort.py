@@ -10,7 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..cohort import CaseEnded, CaseRecord, Place, Plan, Recipe, Summary, plan_cohort, run_cohort, write_report
+from ..cohort import CaseEnded, CaseRecord, DaskCluster, Place, Plan, Recipe, Summary, plan_cohort, run_cohort, write_report
+from ..cohort.on_dask import LOCAL
 from ..errors import InputError
 from ..events import Progress
 from ..models import load_model
@@ -44,6 +45,10 @@ def add_to(commands: Any) -> None:
     command.add_argument(
         "--shard", type=_shard, default=(1, 1), metavar="N/M", help="only part N of M, for several machines or jobs at once"
     )
+    command.add_argument("--dask", metavar="ADDRESS|local", help="on the workers of a Dask scheduler, or on several here")
+    command.add_argument(
+        "--workers", type=int, metavar="N", help="how many, with --dask local (default: as many as cores and memory allow)"
+    )
     command.add_argument("--retry-failed", action="store_true", help="try again what failed and has not changed since")
     command.add_argument("--case-timeout", type=_seconds, metavar="SECONDS", help="the longest that one case may take")
     command.add_argument(
@@ -59,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
     """Label the cohort; a line for each case."""
     if options.threads is not None and options.threads < 1:
         raise InputError(f"expected at least one thread, found {options.threads}; leave the number out to use all")
+    if options.workers is not None and (options.workers < 1 or options.dask != LOCAL):
+        raise InputError(f"expected --workers from 1 on, with --dask local, found {options.workers}; correct it or leave it out")
     model = load_model(options.model)
     plan = plan_cohort(options.input, model, output=options.output, match=options.match, series=options.series)
     _tell_plan(plan, options)
@@ -70,12 +77,19 @@ def run(options: argparse.Namespace) -> int:
         axis=None if options.axis is None else AXES[options.axis],
         engine=options.engine,
         device=options.device,
-        threads=options.threads,
+        # Local workers share the cores.
+        threads=options.threads or (1 if options.dask == LOCAL else None),
         step=options.step,
         nan_fill=options.nan_fill,
     )
     work = run_cohort(
-        plan, options.output, recipe, shard=options.shard, retry_failed=options.retry_failed, case_timeout=options.case_timeout
+        plan,
+        options.output,
+        recipe,
+        shard=options.shard,
+        retry_failed=options.retry_failed,
+        case_timeout=options.case_timeout,
+        runner=DaskCluster(options.dask, workers=options.workers) if options.dask else None,
     )
     summary = _followed(work, options)
     report = write_report(plan, Place(summary.folder), recipe) if options.report else None

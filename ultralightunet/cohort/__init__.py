@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from .cases import Case, in_shard
 from .finding import Plan, plan_cohort
+from .on_dask import DaskCluster
 from .one_case import Labeller
 from .place import Place, open_place
 from .ratings import Rating, read_ratings
@@ -22,17 +23,21 @@ from .recipe import Recipe
 from .records import CaseRecord, ClassVolume
 from .report import write_report
 from .run import CaseEnded, Summary, run_cohort
+from .runners import OneProcess, Runner
 
 __all__ = [
     "Case",
     "CaseEnded",
     "CaseRecord",
     "ClassVolume",
+    "DaskCluster",
     "Labeller",
+    "OneProcess",
     "Place",
     "Plan",
     "Rating",
     "Recipe",
+    "Runner",
     "Summary",
     "in_shard",
     "open_place",

@@ -1,27 +1,23 @@
-"""Case after case with one warm model in a process of its own, which may die of a scan; what is done is passed over."""
+"""All cases that are not done, by whoever does the work; what is done is passed over."""
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Generator
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..disk import clear_unfinished
 from ..errors import UltraLightError
 from ..events import Progress
 from .cases import Case, in_shard
 from .finding import Plan
-from .one_case import case_log, facts_before
 from .place import Place, alone, open_place
 from .recipe import Recipe
-from .records import DONE, CaseRecord, record_from
-from .table import write_table
-from .warm_process import ProcessDiedError, TooLongError, WarmProcess
-
-ATTEMPTS = 3
-"""How often a case is tried whose process dies: it may have been another's fault, who killed it say, or took all memory."""
+from .records import DONE, CaseRecord
+from .runners import OneProcess, Runner
+from .table import TABLE, write_table
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,8 @@ def run_cohort(
     shard: tuple[int, int] = (1, 1),
     retry_failed: bool = False,
     case_timeout: float | None = None,
-    process: WarmProcess | None = None,
+    only: Collection[str] = (),
+    runner: Runner | None = None,
 ) -> Generator[Progress | CaseEnded, None, Summary]:
     r"""Label all cases that are not done; the same again goes on where an earlier run ended, however it ended.
 
@@ -106,7 +103,8 @@ def run_cohort(
         shard: which part of how many is this run's; runs of other parts may go on at the same time, on any machine that has the folder.
         retry_failed: whether cases that failed, and have not changed since, are tried again.
         case_timeout: seconds that a case may take.
-        process: does the work, and stays warm for the next run; None: one of this run's own.
+        only: names of the cases to work on; the others have their rows in the table.
+        runner: does the work, and is closed at the end; None: one warm process.
 
     Yields:
         How far it is, and each case as it ends. Closing the generator cancels the present case and keeps all that have ended.
@@ -128,14 +126,14 @@ def run_cohort(
         >>> summary.done, summary.failed, summary.table.read_text().splitlines()[1].split("\t")[:2]
         (1, 0, ['colin27_hippocampus_left', 'done'])
     """
-    cases = in_shard(plan.cases, *shard)
-    place = open_place(output, recipe, root=plan.root)
-    part = f"part {shard[0]} of {shard[1]}"
-    taken = f"expected to be the only one at {part} in {place.folder}, found another run at it; wait until it has ended"
-    with alone(place, part, otherwise=taken):
-        summary = Summary(place.folder, place.folder / "cohort.tsv")
-        worker = process or WarmProcess()
-        try:
+    cases = in_shard((case for case in plan.cases if not only or case.name in only), *shard)
+    with closing(runner or OneProcess()) as worker:
+        place = open_place(output, recipe, root=plan.root)
+        summary = Summary(place.folder, place.folder / TABLE)
+        part = f"part {shard[0]} of {shard[1]}"
+        guard = f"{part} {_digest(only)}" if only else part
+        taken = f"expected to be the only one at {part} in {place.folder}, found another run at it; wait until it has ended"
+        with alone(place, guard, otherwise=taken), _table_in_the_end(place, plan.cases):
             waiting = []
             for number, case in enumerate(cases):
                 if number % 100 == 0:
@@ -146,18 +144,30 @@ def run_cohort(
                 else:
                     waiting.append(case)
             began = time.monotonic()
-            for number, case in enumerate(waiting, 1):
-                record = yield from _ended(case, place, recipe, worker, case_timeout)
-                summary = summary.with_one(record)
+            number = 0
+            for event in worker.label_all(waiting, place, recipe, limit=case_timeout):
+                if isinstance(event, Progress):
+                    yield event
+                    continue
+                number += 1
+                summary = summary.with_one(event)
                 seconds = time.monotonic() - began
-                yield CaseEnded(record, number, len(waiting), 60 * number / max(seconds, 1e-3), seconds / number * (len(waiting) - number))
-        finally:
-            if process is None:
-                worker.close()
-            # If the disk is full, the reason for that is told already, and the next run makes the table.
-            with suppress(UltraLightError):
-                write_table(place, plan.cases)
+                left = seconds / number * (len(waiting) - number)
+                yield CaseEnded(event, number, len(waiting), 60 * number / max(seconds, 1e-3), left)
     return summary
+
+
+@contextmanager
+def _table_in_the_end(place: Place, cases: Sequence[Case]) -> Iterator[None]:
+    """Write the table, however what is done inside ends."""
+    try:
+        yield
+    except BaseException:
+        # The reason why the run ends is told already; if the table cannot be written either, the next run makes it.
+        with suppress(UltraLightError):
+            write_table(place, cases)
+        raise
+    write_table(place, cases)
 
 
 def is_settled(record: CaseRecord, case: Case, place: Place, recipe: Recipe, *, retry_failed: bool) -> bool:
@@ -169,30 +179,5 @@ def is_settled(record: CaseRecord, case: Case, place: Place, recipe: Recipe, *, 
     return place.labels_of(case, record).is_file()
 
 
-def _ended(case: Case, place: Place, recipe: Recipe, worker: WarmProcess, limit: float | None) -> Generator[Progress, None, CaseRecord]:
-    """The record of a case, whatever becomes of the process that works on it."""
-    ends: list[str] = []
-    while len(ends) < ATTEMPTS:
-        try:
-            told = yield from worker.ask("case", limit=limit, case=case.facts(), folder=str(place.folder), recipe=asdict(recipe))
-            return record_from(told)
-        except ProcessDiedError as error:
-            ends.append(str(error))
-        except TooLongError as error:
-            return _failed(case, place, recipe, str(error), worker.words)
-        # What it left unfinished; those who come later would only look once into this folder.
-        clear_unfinished(place.labels(case, "").parent)
-    how = ", ".join(dict.fromkeys(ends))
-    failure = (
-        f"expected labels, found that the process ended {ATTEMPTS} times with {how}; look at the case's log, or whether the memory suffices"
-    )
-    return _failed(case, place, recipe, failure, worker.words)
-
-
-def _failed(case: Case, place: Place, recipe: Recipe, failure: str, words: str) -> CaseRecord:
-    record = CaseRecord(**facts_before(case, recipe), failure=failure)
-    with case_log(place, case) as log:
-        log.note(failure)
-        log.note(words)
-    place.write(case, record)
-    return record
+def _digest(names: Collection[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(names)).encode("utf-8", "surrogateescape")).hexdigest()[:8]
