@@ -129,7 +129,13 @@ def test_the_image_is_handed_over_once_and_a_click_on_a_segment_changes_it(user:
     before = voxels_of(node, first, volume)
     rules = user.widget.panel.editor.widget.mrmlSegmentEditorNode()
     assert rules.GetSelectedSegmentID() == second
+    point(user, volume, (2, 5, 5))
+    preview = user.widget.panel.point_at.preview.node.GetSegmentation().GetSegment("Object")
+    assert preview.GetColor() == node.GetSegmentation().GetSegment(second).GetColor()
     rules.SetSelectedSegmentID(first)
+    assert preview.GetColor() == node.GetSegmentation().GetSegment(first).GetColor() == pytest.approx((230 / 255, 159 / 255, 0))
+    user.ui.clearPointButton.click()
+    assert user.ui.pointStatus.text == "The object was given up; the segments are as they were"
     session = expected_of(volume, start=before, slice_only=True)
     point(user, volume, MIDDLE, button="pointRemoveButton")
     np.testing.assert_array_equal(shown(user), session.add(Point(MIDDLE, positive=False)))
@@ -138,7 +144,7 @@ def test_the_image_is_handed_over_once_and_a_click_on_a_segment_changes_it(user:
     assert not voxels_of(node, first, volume)[MIDDLE]
     user.widget.panel.editor.widget.undo()
     np.testing.assert_array_equal(voxels_of(node, first, volume), before)
-    assert asked == ["look_at", "point", "point"]
+    assert asked == ["look_at", "point", "point", "point"]
     assert list(Path(user.logic._exchange._made.name).iterdir()) == []
 
 

@@ -136,6 +136,7 @@ class Panel(VTKObservationMixin):
         if not choice.model and self.models.model:
             choice.model = self.models.model["id"]
         self._choice = choice
+        self.point_at.watch(self.editor.widget.mrmlSegmentEditorNode())
         self._gui_tag = choice.connectGui(self.ui)
         self.addObserver(choice, vtk.vtkCommand.ModifiedEvent, self._adapt)
         self._adapt()

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import slicer
+import vtk
 from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
 
 from . import settings
 from .editor import Editor
@@ -32,7 +34,7 @@ TOOLS = {
 """By the name of the button."""
 
 
-class PointAt:
+class PointAt(VTKObservationMixin):
     """Label any structure by pointing at it.
 
     Args:
@@ -60,6 +62,7 @@ class PointAt:
         confirm: Callable[[str], bool],
         made: Callable[[Any], None],
     ) -> None:
+        VTKObservationMixin.__init__(self)
         self._ui, self._choice, self._attempt, self._ensure, self._say = ui, choice, attempt, ensure, say
         self._pointing = logic.pointing
         self._taking_over = TakingOver(editor, confirm, made)
@@ -93,6 +96,15 @@ class PointAt:
             self.placing.use(None)
             self._pointing.forget(said if had_object else "")
 
+    def watch(self, editor_node: Any) -> None:
+        """Let the preview have the colour of the segment that is selected in the editor from now on; None: in none."""
+        self.removeObservers(self._paint)
+        if editor_node is not None:
+            self.addObserver(editor_node, vtk.vtkCommand.ModifiedEvent, self._paint)
+
+    def _paint(self, *event: object) -> None:
+        self.preview.paint(self._taking_over.color)
+
     def rest(self) -> None:
         """Another module is shown: the mouse is given back, the object stays."""
         self.placing.use(None)
@@ -101,6 +113,7 @@ class PointAt:
     def close(self) -> None:
         """The scene is about to be closed: leave nothing behind in it."""
         self.placing.use(None)
+        self.watch(None)
         self._pointing.forget()
 
     def _chooser(self, button: Any, tool: Tool) -> Callable[..., None]:

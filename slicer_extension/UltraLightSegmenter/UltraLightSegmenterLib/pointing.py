@@ -201,7 +201,7 @@ class Pointing:
         self.drop(sentence)
         was_known, self._sight = self._is_known(), None
         if was_known:
-            self._worker.ask(Listener(lambda facts: None, lambda sentence: None), do="put_away")
+            self._worker.tell(do="put_away")
 
     # ---- to the process and back
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
@@ -44,6 +45,12 @@ class Preview:
         segment.SetColor(*color)
         segment.AddRepresentation(slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName(), mask.image(picture.affine))
         segmentation.AddSegment(segment, _OBJECT)
+
+    def paint(self, color: Sequence[float]) -> None:
+        """Show the mask in another colour."""
+        segment = None if self._node is None else self._node.GetSegmentation().GetSegment(_OBJECT)
+        if segment is not None and not np.allclose(segment.GetColor(), color):
+            segment.SetColor(*color)
 
     def close(self) -> None:
         """Take it out of the scene."""

@@ -128,6 +128,12 @@ class Worker:
         self._send({"id": self._number, **request})
         return self._number
 
+    def tell(self, **request: Any) -> None:
+        """Send a request whose end nobody waits for; a process that is not there need not be told."""
+        if self.is_running:
+            self._number += 1
+            self._send({"id": self._number, **request})
+
     def cancel(self, number: int, *, silently: bool = False) -> None:
         """End a request early; its listener hears of it, unless `silently`."""
         if number in self._listeners:

@@ -7,7 +7,6 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
-import slicer
 from slicer.i18n import tr as _
 
 from .pictures import Picture
@@ -73,8 +72,11 @@ def prompt_of(mark: Mark, picture: Picture, axis: int | None) -> Facts:
     if mark.tool.shape is Shape.POINT:
         place = mark.node.GetNthControlPointPositionWorld(mark.node.GetNthControlPointIndexByID(mark.point))
         return {**said, "voxel": _inside([picture.voxel(place)], picture)[0]}
-    line = slicer.util.arrayFromMarkupsCurvePoints(mark.node, world=True)
-    path = np.array([picture.voxel(place) for place in line])
+    # Those that were placed, and not the one that may still hang on the mouse.
+    placed = [
+        n for n in range(mark.node.GetNumberOfControlPoints()) if mark.node.GetNthControlPointPositionStatus(n) == mark.node.PositionDefined
+    ]
+    path = np.array([picture.voxel(mark.node.GetNthControlPointPositionWorld(n)) for n in placed])
     within = ((np.rint(path) >= 0) & (np.rint(path) < picture.shape)).all(1)
     _inside(path if not within.any() else path[within], picture)
     return {**said, "path": path.tolist()}
