@@ -155,7 +155,7 @@ def test_what_is_installed_is_what_the_package_itself_asks_for(root: Path) -> No
         assert f'"{wanted.name} {str(wanted.specifier)[:2]} {str(wanted.specifier)[2:]}"' in text
 
 
-def test_segmenting_and_saving_need_no_other_package_than_these(model: Model, tmp_path: Path) -> None:
+def test_segmenting_saving_and_pointing_need_no_other_package_than_these(model: Model, tmp_path: Path) -> None:
     np.save(tmp_path / "image.npy", noisy())
     here = {
         "image": str(tmp_path / "image.npy"),
@@ -183,6 +183,9 @@ def test_segmenting_and_saving_need_no_other_package_than_these(model: Model, tm
         {"do": "segment", **here},
         {"do": "save", "store": store, "prediction": None, "classes": classes, "confirmed": True, **here},
         {"do": "export", "store": store, "folder": str(tmp_path / "out"), "format": "seg-nrrd"},
+        {"do": "look_at", "image": here["image"], "affine": here["affine"]},
+        {"do": "point", "prompt": {"kind": "point", "voxel": [4, 9, 9]}, "new": {}, "mask": str(tmp_path / "mask.npy")},
+        {"do": "point", "prompt": {"kind": "box", "ranges": [[4, 5], [2, 9], [2, 9]]}, "mask": str(tmp_path / "mask.npy")},
     ):
         answers = Answers()
         worker.ask(answers.listener, **request)

@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import skimage.draw
 from numpy.typing import NDArray
 
 from ..errors import InputError
@@ -147,6 +146,9 @@ class Lasso:
         if len(shape) == 3 and not flat:
             raise InputError("expected a loop in one slice, found one through several; draw it in one view")
         plane = [axis for axis in range(len(shape)) if axis not in flat[:1]]
+        # Imported where it is needed: Slicer's Python does not have it, and has no loops.
+        import skimage.draw
+
         inside = skimage.draw.polygon2mask(  # type: ignore[no-untyped-call]
             [shape[a] for a in plane], corners[:, plane]
         )
