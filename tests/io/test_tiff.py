@@ -167,11 +167,16 @@ def test_alpha_is_dropped_and_channels_are_kept(tmp_path: Path) -> None:
     assert not read_image(tmp_path / "alpha.tif").notes
 
 
-def test_a_stack_of_four_that_its_writer_took_for_colours_is_told_of(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "x.tif", STACK[:4], photometric="rgb", planarconfig="separate", extrasamples=["unspecified"])
-    volume = read_image(tmp_path / "x.tif")
-    np.testing.assert_array_equal(volume.array, np.moveaxis(STACK[:3], 0, -1))
-    assert "1 sample(s) beyond red, green and blue" in volume.notes[0]
+def test_a_few_slices_that_their_writer_took_for_colours_are_told_of(tmp_path: Path) -> None:
+    for slices in (3, 4):
+        # As tifffile does by itself with so few, where it is told nothing else.
+        alpha = ["unassalpha"] * (slices - 3)
+        tifffile.imwrite(tmp_path / "x.tif", STACK[:slices], photometric="rgb", planarconfig="separate", extrasamples=alpha)
+        volume = read_image(tmp_path / "x.tif")
+        np.testing.assert_array_equal(volume.array, np.moveaxis(STACK[:3], 0, -1))
+        assert f"{slices} planes were taken for colours" in volume.notes[0]
+    tifffile.imwrite(tmp_path / "x.tif", np.moveaxis(STACK[:4], 0, -1), photometric="rgb", extrasamples=["unspecified"])
+    assert "1 sample(s) beyond red, green and blue" in read_image(tmp_path / "x.tif").notes[0]
 
 
 @pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])

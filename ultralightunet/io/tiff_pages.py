@@ -35,6 +35,9 @@ _CONVERTED = {PHOTOMETRIC.SEPARATED: 4, PHOTOMETRIC.YCBCR: 3, PHOTOMETRIC.CIELAB
 _ALPHA = (1, 2)
 """Kinds of a further sample that says how much a pixel covers; any other is a value of its own."""
 
+_PLANES = 2
+"""Number of the configuration in which each colour has a plane of its own."""
+
 _JPEG_OR_FAX = (2, 3, 4, 6, 7, 32771)
 """Compressions of 8 or 1 bits, which Pillow unpacks without loss of its own."""
 
@@ -186,9 +189,15 @@ def pixels_of(pages: Pages, path: Path, *, as_labels: bool) -> tuple[NDArray[Any
 
 
 def left_out(pages: Pages) -> str:
-    """What a person should know of samples that are not shown, "" if nothing: a stack that its writer took for colours may lose slices."""
-    beyond = pages.first.extrasamples if pages.first.photometric == PHOTOMETRIC.RGB else ()
-    others = sum(int(kind) not in _ALPHA for kind in beyond)
+    """What a person should know of planes and samples that may be no colours, "" if nothing: some writers take 3 or 4 slices for these."""
+    if pages.first.photometric != PHOTOMETRIC.RGB:
+        return ""
+    if int(pages.first.planarconfig) == _PLANES:
+        return (
+            f"its {pages.first.samplesperpixel} planes were taken for colours, as its header says; "
+            "if they are slices, save them as pages (tifffile: photometric='minisblack')"
+        )
+    others = sum(int(kind) not in _ALPHA for kind in pages.first.extrasamples)
     return f"it has {others} sample(s) beyond red, green and blue that are no alpha; these were passed over" if others else ""
 
 
