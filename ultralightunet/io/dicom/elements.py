@@ -29,6 +29,7 @@ class DicomData:
         syntax: Transfer Syntax UID, "" where the file does not say.
         order: "<" or ">", of its numbers.
         pixels: where these are, None if it has none or was not read to its end.
+        behind: how many bytes follow the pixels that are neither elements nor padding.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class DicomData:
     syntax: str
     order: Order
     pixels: PixelPlace | None
+    behind: int = 0
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
@@ -65,7 +67,7 @@ def read_elements(path: Path, *, until: Callable[[str], object] = lambda sop_cla
         walk.go(0 if syntax == DEFLATED else meta.at)
         header = walk.elements(walk.size, explicit=walk.looks_explicit(), depth=0)
         header.values = first.values | header.values
-        return DicomData(path, header, syntax, order, walk.pixels)
+        return DicomData(path, header, syntax, order, walk.pixels, walk.behind() if walk.pixels else 0)
 
 
 def _beginning(file: IO[bytes]) -> int:

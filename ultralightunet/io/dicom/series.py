@@ -19,6 +19,7 @@ from ..geometry import ras_from_lps
 from ..limits import check_memory
 from ..series import Series
 from .headers import DicomFile, Frame, other_in, read_dicom_file
+from .one_scan import check_one_scan, doubts_about
 from .picture import PictureDecoder
 from .pixels import FrameReader
 from .stack import affine_of, arrange
@@ -62,6 +63,7 @@ def _volumes(path: Path, series: str | None) -> tuple[dict[Path, DicomFile], lis
     obstacle = next((file.obstacle for file in files if file.obstacle), "")
     if obstacle:
         raise InputError(obstacle)
+    check_one_scan(files, path)
     return {file.path: file for file in files}, *arrange([frame for file in files for frame in file.frames], path)
 
 
@@ -71,12 +73,13 @@ def _flat(array: NDArray[Any], frames: Sequence[Frame]) -> NDArray[Any]:
 
 def _facts(frames: Sequence[Frame], files: dict[Path, DicomFile], path: Path) -> dict[str, Any]:
     """What an image of these frames is beside its array."""
+    used = dict.fromkeys(frame.path for frame in frames)
     return {
         "affine": ras_from_lps(affine_of(frames, path)),
         "channels": 3 if frames[0].colour else 1,
         "has_spacing": all(frame.sized for frame in frames),
         "source": Source(path, "dicom", {"modality": files[frames[0].path].modality}),
-        "notes": tuple(sorted({frame.note for frame in frames if frame.note})),
+        "notes": (*sorted({frame.note for frame in frames if frame.note}), *doubts_about([files[path] for path in used])),
     }
 
 

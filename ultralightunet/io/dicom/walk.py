@@ -20,6 +20,8 @@ _PIXELS = ("FloatPixelData", "DoubleFloatPixelData", "PixelData")
 _DEEPEST = 40
 _LONGEST = 2**22
 """Bytes of one value that is no pixel data."""
+_PADDING = 2**16
+"""Bytes behind the pixels that are looked at."""
 _MOST = 2_000_000
 """Elements in one file; the frames of the largest have a tenth as many at most."""
 
@@ -69,6 +71,20 @@ class Walk:
         start = self.stream.read(6)
         self.stream.seek(self.at)
         return start[4:].isalpha() and start[4:].isupper()
+
+    def behind(self) -> int:
+        """How many bytes are left that are neither an element nor padding: damage that made the file longer leaves some."""
+        left = self.size - self.at
+        start = self.stream.read(_PADDING)
+        self.stream.seek(self.at)
+        if not any(start):
+            return 0
+        if left >= 8:
+            group, element, length = struct.unpack(self.order + "HHI", start[:8])
+            is_element = self.looks_explicit() or length <= left - 8
+            if group >= 0x7FE0 and (group, element) > (0x7FE0, 0x0010) and is_element:
+                return 0
+        return left
 
     def elements(self, end: int | None, *, explicit: bool, depth: int, group: int | None = None, keep: bool = True) -> Elements:
         """Elements up to `end`, to the end of an item if that is None, or while they are of `group`."""
