@@ -1,6 +1,6 @@
 """Runs the benchmarks of speed in turn and so writes their sections of RESULTS.md anew: `python benchmarks/all.py`, on a quiet machine.
 
-Not among them, for what they need: `accuracy.py` and `retraining.py` (training data, hours), `new_task.py` (minutes of training),
+Not among them, for what they need: `accuracy.py` and `retraining.py` (training data, hours), `new_task.py` and `few.py` (minutes),
 `exported.py` (no speed), `saving.py` and `pauses.py` (a display) and `slicer_overhead.py` (Slicer's own MRML).
 """
 

@@ -43,6 +43,34 @@ class Epoch:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Version:
+    """A training has written a model that can be used; a better one may follow.
+
+    Attributes:
+        number: 1 for the first.
+        folder: of the model; it stays there until the training ends.
+        scores: of it by name, empty where none were computed.
+        seconds: since the training began.
+    """
+
+    number: int
+    folder: str
+    scores: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that a person should know, and that stops nothing.
+
+    Attributes:
+        sentence: to be shown.
+    """
+
+    sentence: str
+
+
 def finish(work: Generator[Any, None, Result], on_event: Callable[[Any], None] | None = None) -> Result:
     """Run `work` to its end, hand each event to `on_event`, and return its result."""
     try:

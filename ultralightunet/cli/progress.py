@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..events import Epoch, Progress
+from ..events import Epoch, Note, Progress, Version
 
 
 class ProgressLines:
@@ -60,6 +60,8 @@ class TrainingBar(ProgressBar):
 
     def __call__(self, event: Any) -> None:
         """Show an event."""
+        if isinstance(event, Version | Note):
+            self._say(event)
         if not isinstance(event, Epoch):
             super().__call__(event)
             return
@@ -69,6 +71,11 @@ class TrainingBar(ProgressBar):
             self._bar.total = event.steps
             figures = {"loss": event.loss, **event.scores}
             self._bar.set_postfix_str(", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+
+    def _say(self, event: Version | Note) -> None:
+        figures = "".join(f", {name} {value:.3f}" for name, value in event.scores.items()) if isinstance(event, Version) else ""
+        said = f"can be used as it is: {event.folder} (version {event.number}{figures})" if isinstance(event, Version) else event.sentence
+        tqdm.write(f"{self._title}: {said}", file=sys.stderr)
 
 
 def write_json(**facts: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from ..architecture import VARIANTS
 from ..engines import DEVICES
 from ..errors import InputError
-from ..events import finish
+from ..events import Version, finish
 from .memory import add_max_memory
 from .progress import ProgressLines, TrainingBar, write_json
 from .retrain import interrupted
@@ -25,18 +25,32 @@ def add_to(commands: Any) -> None:
         help="make a first model from labelled images",
         description="Make a model of a folder of labelled images: a raw dataset of nnU-Net (a store of corrections is one), or the folders "
         "images and masks whose files have the same base names. Spacing, window, classes, grey values and width are chosen from the data "
-        "unless they are given. A training that was interrupted goes on when the same command is given again. For several GPUs: "
+        "unless they are given. A model that can be used is there within half a minute of learning, and better ones follow; Ctrl+C keeps "
+        "the best so far. A training that was interrupted goes on when the same command is given again. For several GPUs: "
         "torchrun --nproc-per-node N -m ultralightunet train ... --steps S",
     )
     command.add_argument("dataset", type=Path, metavar="DATASET")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="the new model folder")
-    command.add_argument("--init", default="", metavar="NAME|DIR", help="a model whose weights to start from where they fit")
+    command.add_argument(
+        "--init",
+        default="",
+        metavar="NAME|DIR",
+        help='a model whose weights to start from where they fit, or "none" (default: some steps from each of several choose)',
+    )
     command.add_argument("--classes", default="", metavar="A,B", help="names of classes 1, 2, ... of a folder without dataset.json")
-    command.add_argument("--minutes", type=float, default=20.0, metavar="M", help="of training, with pauses not counted (default: 20)")
-    command.add_argument("--steps", type=int, default=0, metavar="N", help="of training, in place of minutes")
+    command.add_argument(
+        "--minutes",
+        type=float,
+        default=20.0,
+        metavar="M",
+        help="of training, with pauses not counted (default: 20); less if it no longer gains",
+    )
+    command.add_argument(
+        "--steps", type=int, default=0, metavar="N", help="of training, in place of minutes: the same weights in every run"
+    )
     command.add_argument("--variant", choices=tuple(VARIANTS), default="", help="width of the network (default: S in 3D, B in 2D)")
     command.add_argument("--channels", type=_numbers(int, 5), default=(), metavar="A,B,C,D,E", help="widths of its five stages")
-    command.add_argument("--norm", choices=("batch", "instance"), help="default: batch")
+    command.add_argument("--norm", choices=("batch", "instance"), help="default: instance for few cases, else batch")
     command.add_argument(
         "--spacing", type=_numbers(float, 2, 3), default=(), metavar="I,J[,K]", help="mm of the network's grid, as in the file"
     )
@@ -97,8 +111,11 @@ def run(options: argparse.Namespace) -> int:
     names = tuple(text.strip() for text in options.classes.split(",") if text.strip())
     is_leader = int(os.environ.get("RANK", 0)) == 0
     show: Any = None if not is_leader else ProgressLines() if options.json else TrainingBar(options.output.name)
+    kept = BestSoFar(show)
+    if not options.steps:
+        signal.signal(signal.SIGINT, kept.interrupted)
     try:
-        model = finish(training(options.dataset, options.output, wishes, classes=names), show)
+        model = finish(training(options.dataset, options.output, wishes, classes=names, stop=kept.is_wanted), kept)
     finally:
         if show is not None:
             show.close()
@@ -116,6 +133,35 @@ def run(options: argparse.Namespace) -> int:
         f"{', '.join(entry.name for entry in model.classes[1:])}\n    scores: {dict(model.scores) or 'none, every case trained'}\n"
     )
     return 0
+
+
+class BestSoFar:
+    """Hands events on, and takes Ctrl+C, once there is a version, for the wish to keep the best; before that, and again, it cancels.
+
+    Args:
+        show: takes the events; None shows none.
+    """
+
+    def __init__(self, show: Any) -> None:
+        self._show = show
+        self._versions = 0
+        self._wanted = False
+
+    def __call__(self, event: Any) -> None:
+        """Take an event."""
+        self._versions += isinstance(event, Version)
+        if self._show is not None:
+            self._show(event)
+
+    def is_wanted(self) -> bool:
+        """Whether the training is to end with what it has."""
+        return self._wanted
+
+    def interrupted(self, number: int, frame: Any) -> None:
+        """Handle the signal of Ctrl+C."""
+        if self._wanted or not self._versions:
+            raise KeyboardInterrupt
+        self._wanted = True
 
 
 def _numbers(kind: Any, *counts: int) -> Any:

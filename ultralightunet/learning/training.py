@@ -74,6 +74,7 @@ def fit(
     pace: Mapping[str, float] | None = None,
     side_by_side: int = 0,
     layout: torch.memory_format | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Generator[Epoch, None, nn.Module]:
     """Train `network`, going on from `checkpoint` where that exists; yields an `Epoch` every `plan.every` steps.
 
@@ -94,6 +95,7 @@ def fit(
         side_by_side: where above 0, each sample of a batch has a loss of its own, of which the mean is taken, and so many are learned
             from at once; see `SideBySide`. It does not go together with `parallel`.
         layout: of images and weights in memory; None for channels last, which is the fastest for UltraLightUNet.
+        stop: asked after each step; once it is true the training ends there, as if its time were up.
 
     Returns:
         The network with averaged weights, in evaluation state.
@@ -148,7 +150,8 @@ def fit(
         averaged.update_parameters(network)
         total, counted = total + value, counted + 1
         share = _share_done(plan, step + 1, clock() - start)
-        if (step + 1) % plan.every == 0 or share >= 1:
+        ends = share >= 1 or (stop is not None and stop())
+        if (step + 1) % plan.every == 0 or ends:
             averaged.eval()
             scores = validate(averaged.module) if validate and is_leader else {}
             if checkpoint is not None and is_leader:
@@ -156,7 +159,7 @@ def fit(
             yield Epoch(step + 1, round((step + 1) / share), total / counted, scores, time.perf_counter() - began)
             began, total, counted = time.perf_counter(), 0.0, 0
             network.train()
-        if share >= 1:
+        if ends:
             break
     averaged.eval()
     result: nn.Module = averaged.module

@@ -21,6 +21,9 @@ from ..models.values import line, table, whole
 from ..retraining.prepared import UNKNOWN, Array
 from ..volume import Volume
 
+_WIDEST_GAP = 4
+"""Numbers of classes for each value that occurs: with more, masks were written in two ways, or blurred."""
+
 _IMAGES, _MASKS = ("images", "imagesTr"), ("masks", "labels", "labelsTr")
 
 
@@ -234,6 +237,12 @@ def _folders(folder: Path, names: Sequence[str]) -> Dataset:
     values = np.unique(np.concatenate([np.unique(read_labels(case.labels).labels) for case in found[:50]]))
     is_mask = len(values) == 2 and values[0] == 0 and not (len(names) > 1)
     count = 1 if is_mask else int(values.max(initial=1))
+    if count > _WIDEST_GAP * len(values) and not names:
+        listed = ", ".join(map(str, values[:4]))
+        raise InputError(
+            f"expected masks in {masks} with one value beside 0, or with 1, 2, ... for the classes, found {listed} ... {count}; "
+            "write all of them alike, and without lossy compression"
+        )
     if count > 255 or (names and len(names) != count):
         raise InputError(f"expected {len(names) or 'few'} classes in {masks}, found labels up to {values.max(initial=0)}; name each class")
     classes = named_classes(list(names) or [f"class {n}" if count > 1 else "object" for n in range(1, count + 1)])

@@ -1,28 +1,20 @@
-"""What a dataset is like, and the network that suits it: spacing, window, classes, grey values and width; each can be overridden."""
+"""What a dataset is like: shapes, spacing, grey values; and what is odd about it."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from ..architecture import STRIDE, VARIANTS, Architecture, Norm
 from ..errors import InputError
-from ..events import Progress
+from ..events import Note, Progress
 from ..inference.transforms import Orientation, scale_limits
 from ..io import check_values
-from ..models import Intensity, Model
+from ..models import Intensity
 from ..volume import Volume
 from .dataset import Dataset
-
-_GRID = 4e6
-"""Voxels of the median volume's grid beyond which a coarser one is taken: what a laptop labels in a few seconds."""
-
-_WINDOW_VOXELS = {2: 512 * 512, 3: 96**3}
-_LONGEST_SIDE = 352
-"""Of a picture on the network's grid, as the network's authors use for polyps."""
+from .oddities import Oddities
 
 _MOST_LOOKED_AT = 40
 """Cases that the fingerprint is taken from, evenly spread."""
@@ -69,65 +61,11 @@ class Fingerprint:
     cases: int
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """What overrides the choices made from the fingerprint, and how to train. None or empty leaves it to the fingerprint.
-
-    Attributes:
-        name: of the model.
-        title: one line.
-        modality: e.g. "MR".
-        licence: of the weights.
-        variant: a named width, see `VARIANTS`.
-        channels: widths of the five stages in place of a named one.
-        norm: "batch" or "instance".
-        spacing: mm (k, j, i) or (j, i).
-        size: pixels (j, i) that pictures are resized to.
-        window: voxels of a window.
-        intensity: "percentile", "window" or "scale".
-        init: a model whose weights to start from where they fit, a name or folder.
-        minutes: of training; on going on, of this run.
-        steps: of training, in place of minutes.
-        batch_size: samples a step.
-        learning_rate: at its peak.
-        threads: of the CPU.
-        device: "auto", "cpu", "cuda" or "mps".
-        workers: threads that prepare samples.
-        seed: of everything random.
-
-    Example:
-        >>> from ultralightunet.new_task import Wishes
-        >>> Wishes(name="liver", variant="T", steps=2000).minutes  # of no account where there are steps
-        20.0
-    """
-
-    name: str = ""
-    title: str = ""
-    modality: str = ""
-    licence: str = "unknown"
-    variant: str = ""
-    channels: tuple[int, ...] = ()
-    norm: Norm | None = None
-    spacing: tuple[float, ...] = ()
-    size: tuple[int, int] | None = None
-    window: tuple[int, ...] = ()
-    intensity: str = ""
-    init: str = ""
-    minutes: float = 20.0
-    steps: int = 0
-    batch_size: int = 0
-    learning_rate: float = 2e-3
-    threads: int | None = None
-    device: str = "auto"
-    workers: int = 1
-    seed: int = 0
-
-
-def fingerprint_of(dataset: Dataset) -> Generator[Progress, None, Fingerprint]:
-    """Look at the images and labels of a dataset; an event after each.
+def fingerprint_of(dataset: Dataset) -> Generator[Progress | Note, None, Fingerprint]:
+    """Look at the images and labels of a dataset; an event after each, and notes on what is odd.
 
     Raises:
-        InputError: if an image and its labels do not fit each other, or the images are of several kinds.
+        InputError: if an image and its labels do not fit each other, the images are of several kinds, or one image has two labels.
 
     Example:
         >>> from pathlib import Path
@@ -139,15 +77,22 @@ def fingerprint_of(dataset: Dataset) -> Generator[Progress, None, Fingerprint]:
         [(0, 1), (1, 1)]
     """
     chosen = [dataset.cases[n] for n in np.unique(np.linspace(0, len(dataset.cases) - 1, _MOST_LOOKED_AT).round().astype(int))]
-    shapes, spacings, means, stds, inside, kinds = [], [], [], [], [], set()
+    shapes, spacings, means, stds, inside = [], [], [], [], []
+    kinds: dict[tuple[int, int], str] = {}
     is_bytes = has_spacing = True
+    oddities = Oddities(dataset)
     for done, case in enumerate(chosen):
         yield Progress("Looking at the data", done, len(chosen))
         image = check_values(case.image())
         target = dataset.target(case, image)
-        kinds.add((image.spatial_dims, image.channels))
+        kinds.setdefault((image.spatial_dims, image.channels), case.name)
         if len(kinds) > 1:
-            raise InputError(f"expected images of one kind, found {sorted(kinds)} (dimensions, channels); keep one kind in a dataset")
+            (first, one), (second, other) = kinds.items()
+            raise InputError(
+                f"expected images of one kind, found {one} with {_kind(*first)} and {other} with {_kind(*second)}; "
+                "keep one kind in a dataset"
+            )
+        oddities.look(case.name, image, target)
         shape, spacing = _turned(image)
         shapes.append(shape)
         spacings.append(spacing)
@@ -163,6 +108,7 @@ def fingerprint_of(dataset: Dataset) -> Generator[Progress, None, Fingerprint]:
     values = np.concatenate(inside)
     if not len(values):
         raise InputError("expected labels in the dataset, found background only; check that the labels are what they should be")
+    yield from oddities.notes(all_seen=len(chosen) == len(dataset.cases))
     dims, channels = next(iter(kinds))
     low, high = np.percentile(values, (0.5, 99.5))
     return Fingerprint(
@@ -180,47 +126,6 @@ def fingerprint_of(dataset: Dataset) -> Generator[Progress, None, Fingerprint]:
     )
 
 
-def chosen_model(found: Fingerprint, dataset: Dataset, wishes: Wishes, folder: Path) -> Model:
-    """Facts of the model that suits a dataset, as far as `wishes` leave them open.
-
-    Example:
-        >>> from pathlib import Path
-        >>> from ultralightunet import LabelClass
-        >>> from ultralightunet.new_task import Dataset, Fingerprint, Wishes, chosen_model
-        >>> dataset = Dataset((), (LabelClass(0, "background"), LabelClass(1, "liver")), channels=("CT",))
-        >>> found = Fingerprint(3, 1, (60, 200, 200), (2.0, 1.0, 1.0), True, -100.0, 200.0, (60.0,), (40.0,), False, 12)
-        >>> model = chosen_model(found, dataset, Wishes(), Path("liver"))
-        >>> model.spacing, model.window, model.intensity.rule
-        ((2.0, 1.0, 1.0), (64, 96, 128), 'window')
-    """
-    dims = found.spatial_dims
-    spacing, size = _grid(found, wishes)
-    grid = size or tuple(n * old / new for n, old, new in zip(found.shape, found.spacing, spacing or found.spacing, strict=True))
-    classes = dataset.classes
-    variant = wishes.variant or ("B" if dims == 2 else "S")
-    if variant not in VARIANTS:
-        raise InputError(f"expected a width of {', '.join(VARIANTS)}, found {variant!r}; choose one of them")
-    rule = _intensity(found, dataset, wishes)
-    name = wishes.name or folder.resolve().name
-    # A softmax even for one class: a class that is added later then changes nothing.
-    architecture = Architecture(dims, found.channels, len(classes), wishes.channels or VARIANTS[variant], wishes.norm or "batch")
-    return Model(
-        folder=folder,
-        name=name,
-        version="1.0.0",
-        title=wishes.title or f"{', '.join(entry.name for entry in classes[1:])} (trained here)",
-        modality=wishes.modality or dataset.channels[0],
-        architecture=architecture,
-        classes=classes,
-        spacing=spacing,
-        size=size,
-        window=wishes.window or _window(grid, dims),
-        intensity=rule,
-        licence=wishes.licence,
-        intended_use="Research use only, not a medical device. Trained on its user's own images, and for images like these.",
-    )
-
-
 def _turned(image: Volume) -> tuple[tuple[int, ...], tuple[float, ...]]:
     if image.spatial_dims == 2:
         return image.shape, image.spacing
@@ -228,39 +133,5 @@ def _turned(image: Volume) -> tuple[tuple[int, ...], tuple[float, ...]]:
     return tuple(image.shape[axis] for axis in orientation.axes), orientation.spacing(image.spacing)
 
 
-def _grid(found: Fingerprint, wishes: Wishes) -> tuple[tuple[float, ...] | None, tuple[int, int] | None]:
-    """The spacing or, for pictures, the size of the network's grid."""
-    if wishes.spacing or wishes.size:
-        return wishes.spacing or None, wishes.size
-    if found.spatial_dims == 2:
-        factor = min(1.0, _LONGEST_SIDE / max(found.shape))
-        height, width = (max(STRIDE, round(n * factor / STRIDE) * STRIDE) for n in found.shape)
-        return None, (height, width)
-    spacing = list(found.spacing)
-    extent = [n * s for n, s in zip(found.shape, found.spacing, strict=True)]
-    while np.prod([e / s for e, s in zip(extent, spacing, strict=True)]) > _GRID:
-        # The finest axes give way first.
-        finest = min(spacing)
-        spacing = [max(s, finest * 1.05) for s in spacing]
-    return tuple(float(np.round(s, 3)) for s in spacing), None
-
-
-def _window(grid: Sequence[float], dims: int) -> tuple[int, ...]:
-    size = [max(STRIDE, -(-int(np.ceil(n)) // STRIDE) * STRIDE) for n in grid]
-    while np.prod(size) > _WINDOW_VOXELS[dims]:
-        size[int(np.argmax(size))] -= STRIDE
-    return tuple(size)
-
-
-def _intensity(found: Fingerprint, dataset: Dataset, wishes: Wishes) -> Intensity:
-    rule = wishes.intensity
-    if not rule:
-        is_ct = any(name.strip().lower() in ("ct", "hounsfield") for name in (*dataset.channels, wishes.modality))
-        rule = "window" if is_ct else "scale" if found.spatial_dims == 2 and found.is_bytes else "percentile"
-    if rule == "window":
-        return Intensity("window", found.low, found.high, found.mean[:1], found.std[:1])
-    if rule == "scale":
-        return Intensity("scale", 0.0, 255.0, found.mean, found.std)
-    if rule == "percentile":
-        return Intensity()
-    raise InputError(f"expected a rule of percentile, window or scale for grey values, found {rule!r}; choose one of them")
+def _kind(dims: int, channels: int) -> str:
+    return f"{dims} dimensions and {channels} channel{'s' if channels > 1 else ''}"

@@ -22,7 +22,7 @@ from ..networks import UltraLightUNet
 from ..retraining.fitting import NetworkEngine, loss, weights_of
 from ..retraining.prepared import Prepared
 from ..retraining.sampling import Mixture, Sampler, augmentation_for, window_of
-from .fingerprint import Wishes
+from .wishes import Wishes
 
 __all__ = ["NetworkEngine", "Processes", "learning", "processes"]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import shutil
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,19 +16,27 @@ import numpy as np
 
 from ..disk import clear_unfinished, replace_durably
 from ..errors import InputError, ModelError, OutputError, TrainingError
-from ..events import Epoch, Progress, finish
-from ..models import Model, load_model, write_model
-from ..retraining.candidate import temporary_model
+from ..events import Epoch, Note, Progress, Version, finish
+from ..models import Model, load_model
 from ..retraining.prepared import Prepared, prepared
-from ..retraining.scoring import Labeller, scores_against
+from ..retraining.scoring import scores_against
+from .choosing import chosen_model, grades
 from .dataset import Dataset, LabelledImage, read_dataset
-from .fingerprint import Wishes, chosen_model, fingerprint_of
+from .fingerprint import fingerprint_of
+from .finishing import finished, left_out_at_first, split
+from .wishes import Wishes
 
 if TYPE_CHECKING:
     from .learning import Processes
 
 _FEWEST_TO_VALIDATE = 5
-"""With fewer cases all of them train."""
+"""With fewer cases all of them train in a training by steps."""
+
+_FEWEST_TO_SPARE = 20
+"""With fewer cases all of them train in the end of a training by time."""
+
+FROM_NOTHING = "none"
+"""`Wishes.init` of a training that is to start from random weights."""
 
 PLAN = "plan.json"
 
@@ -54,9 +62,21 @@ def train(dataset: str | Path, folder: str | Path, wishes: Wishes | None = None,
 
 
 def training(
-    dataset: str | Path, folder: str | Path, wishes: Wishes | None = None, *, classes: tuple[str, ...] = ()
-) -> Generator[Progress | Epoch, None, Model]:
-    """Make a model of a folder of labelled images; every fifth case validates where there are at least five.
+    dataset: str | Path,
+    folder: str | Path,
+    wishes: Wishes | None = None,
+    *,
+    classes: tuple[str, ...] = (),
+    clock: Callable[[], float] = time.perf_counter,
+    stop: Callable[[], bool] = lambda: False,
+) -> Generator[Progress | Epoch | Version | Note, None, Model]:
+    """Make a model of a folder of labelled images.
+
+    By time (`Wishes.minutes`): the network learns on a coarse grid first and on finer ones then, from weights that some steps of each
+    candidate choose. A `Version` can be used after some seconds of learning; better ones follow. Of fewer than 20 cases some are left out
+    at first, for an estimate, and all train in the end; of more every fifth one validates and never trains. It ends early when it no
+    longer gains. By steps (`Wishes.steps`): on the finest grid, the same weights in every run; every fifth case validates where there are
+    at least five.
 
     What was learned so far lies in the folder `.NAME.training` beside the new one until that is written: called again with the same dataset
     and wishes, the training goes on from there. Closing the generator stops it.
@@ -66,6 +86,8 @@ def training(
         folder: the new model folder; must not exist.
         wishes: what not to leave to the fingerprint.
         classes: see `read_dataset`.
+        clock: tells the seconds that `Wishes.minutes` counts.
+        stop: asked after each step of a training by time; once it is true, the best so far becomes the model.
 
     Returns:
         The model. In a training of several processes all but the first one return it unread, with nothing but its facts.
@@ -88,42 +110,76 @@ def training(
     if find_spec("torch") is None:
         raise InputError("expected PyTorch to train with, found none installed; pip install 'napari-ultralight[train]'")
     data = read_dataset(dataset, classes=classes)
-    init = load_model(wishes.init) if wishes.init else None
+    init = load_model(wishes.init) if wishes.init not in ("", FROM_NOTHING) else None
     found = yield from fingerprint_of(data)
-    model = chosen_model(found, data, wishes, folder)
-    if init is not None:
-        model = replace(_like(model, init, wishes), parent=init.id)
-    train_on, validate_on = split(data)
-    cases: list[Prepared] = []
-    for done, case in enumerate(train_on):
-        yield Progress("Preparing", done, len(train_on))
-        image = case.image()
-        cases += prepared(image, data.target(case, image), model, name=case.name)
-    yield Progress("Preparing", len(train_on), len(train_on))
+    if init is None:
+        models = grades(found, data, wishes, folder)
+    else:
+        models = (replace(_like(chosen_model(found, data, wishes, folder), init, wishes), parent=init.id),)
 
-    from .learning import learning, processes
+    from .learning import processes
 
     with processes(wishes.device) as group:
         beside = folder.absolute().parent / f".{folder.name}.training"
         if group.count > 1 and not wishes.steps:
             raise InputError("expected a number of steps for a training in several processes, found minutes; say --steps")
         if group.is_leader:
-            _check_plan(beside, {"dataset": data.sha256, "wishes": _lasting(wishes), "model": _facts(model)})
+            _check_plan(beside, {"dataset": data.sha256, "wishes": _lasting(wishes), "model": _facts(models[-1])})
         group.wait()
-        validate = _validation(data, validate_on, model) if group.is_leader else None
-        weights = yield from learning(model, init, cases, wishes, checkpoint=beside / "checkpoint.pt", validate=validate, group=group)
-        if not group.is_leader:
-            return model
-        written = yield from _finished(model, weights, data, train_on, validate_on, wishes, group)
-        shutil.rmtree(beside, ignore_errors=True)
+        if wishes.steps:
+            written = yield from _by_steps(data, models[-1], init, wishes, beside, group)
+        else:
+            written = yield from _by_time(data, models, init, wishes, beside, group, clock, stop)
+        if group.is_leader:
+            shutil.rmtree(beside, ignore_errors=True)
         return written
 
 
-def split(data: Dataset) -> tuple[list[LabelledImage], list[LabelledImage]]:
-    """Cases that train and cases that validate."""
-    if len(data.cases) < _FEWEST_TO_VALIDATE:
-        return list(data.cases), []
-    return [case for n, case in enumerate(data.cases) if n % 5], list(data.cases[::5])
+def _by_steps(
+    data: Dataset, model: Model, init: Model | None, wishes: Wishes, beside: Path, group: Processes
+) -> Generator[Progress | Epoch, None, Model]:
+    """So many steps on the finest grid: the same weights in every run, in one process or several."""
+    from .learning import learning
+
+    train_on, validate_on = split(data, _FEWEST_TO_VALIDATE)
+    cases: list[Prepared] = []
+    for done, case in enumerate(train_on):
+        yield Progress("Preparing", done, len(train_on))
+        image = case.image()
+        cases += prepared(image, data.target(case, image), model, name=case.name)
+    yield Progress("Preparing", len(train_on), len(train_on))
+    validate = _validation(data, validate_on, model) if group.is_leader else None
+    weights = yield from learning(model, init, cases, wishes, checkpoint=beside / "checkpoint.pt", validate=validate, group=group)
+    if not group.is_leader:
+        return model
+    return (yield from finished(model, weights, data, validate_on, wishes, processes=group.count))
+
+
+def _by_time(
+    data: Dataset,
+    models: Sequence[Model],
+    init: Model | None,
+    wishes: Wishes,
+    beside: Path,
+    group: Processes,
+    clock: Callable[[], float],
+    stop: Callable[[], bool],
+) -> Generator[Progress | Epoch | Version, None, Model]:
+    """So many minutes, a model that can be used soon, and better ones after that."""
+    from .starts import Start, possible_starts
+    from .timed import Task, timed_training
+
+    spares = len(data.cases) >= _FEWEST_TO_SPARE
+    left_out = split(data, 0)[1] if spares else left_out_at_first(data)
+    starts = (Start(init),) if init or wishes.init else possible_starts(models[0], wishes)
+    task = Task(data, models, starts, left_out, spares, wishes, beside, group.device, clock, stop)
+    model, score = yield from timed_training(task)
+    licence = next((start.model.licence for start in starts if start.model and start.name == model.parent), "")
+    if licence and wishes.licence == Wishes.licence:
+        model = replace(model, licence=licence)
+    estimate = (len(left_out), score) if score is not None and not spares else None
+    facts = replace(model, folder=models[-1].folder, scores={})
+    return (yield from finished(facts, model.weights(), data, left_out if spares else (), wishes, estimate=estimate))
 
 
 def _like(model: Model, init: Model, wishes: Wishes) -> Model:
@@ -194,38 +250,3 @@ def _validation(data: Dataset, cases: list[LabelledImage], model: Model) -> Any:
         return {"validation Dice": float(np.mean(found))}
 
     return validate if chosen else None
-
-
-def _finished(
-    model: Model,
-    weights: dict[str, np.ndarray],
-    data: Dataset,
-    train_on: list[LabelledImage],
-    validate_on: list[LabelledImage],
-    wishes: Wishes,
-    group: Processes,
-) -> Generator[Progress, None, Model]:
-    """Measure the model as its users will run it, and write it."""
-    scores: dict[str, Any] = {}
-    if validate_on:
-        with temporary_model(model, weights) as candidate:
-            label, found = Labeller(candidate, threads=wishes.threads), []
-            for done, case in enumerate(validate_on):
-                yield Progress("Measuring", done, len(validate_on))
-                image = case.image()
-                found.append(scores_against(data.target(case, image), [label(image)])[0])
-        scores = {"Dice on validation cases": {"cases": len(found), "mean": round(float(np.mean(found)), 4)}}
-    origin = {
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "dataset_sha256": data.sha256,
-        "processes": group.count,
-        "seed": wishes.seed,
-    }
-    said = f"trained on {len(train_on)} case(s) of its user, {len(validate_on)} validated"
-    return write_model(
-        model.folder,
-        replace(model, scores=scores, origin=origin),
-        weights,
-        licence_text=f"Licence of these weights: {model.licence}\n",
-        metadata={"data_source": said, "changelog": {model.version: said}},
-    )
