@@ -55,7 +55,10 @@ def test_a_freesurfer_volume_that_does_not_say_how_the_head_lies_is_told_of(tmp_
     data[2] = 3
     (tmp_path / "scan.mgh").write_bytes(data)
     assert "how the head lies" in read_image(tmp_path / "scan.mgh").notes[0]
-    data[2] = 0
+    data[28:30] = b"\xff\xff"
+    (tmp_path / "scan.mgh").write_bytes(data)
+    assert "its flag is -1" in read_image(tmp_path / "scan.mgh").notes[0]
+    data[2], data[28:30] = 0, b"\0\0"
     (tmp_path / "scan.mgh").write_bytes(data)
     np.testing.assert_array_equal(read_image(tmp_path / "scan.mgh").affine, nib.load(tmp_path / "scan.mgh").affine)
 

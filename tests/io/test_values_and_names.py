@@ -87,9 +87,12 @@ def test_outputs_have_their_inputs_names_and_formats(tmp_path: Path) -> None:
 
 
 def test_two_inputs_with_one_base_name_are_refused(tmp_path: Path) -> None:
-    for name in ("one/scan.nii", "two/scan.nii.gz", "two/SCAN.mha"):
+    for name in ("one/scan.nii", "two/scan.nii.gz", "two/SCAN.mha", "one/Sch\u00e4del.nii", "two/Scha\u0308del.nii"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
+    # One name on macOS.
+    with pytest.raises(InputError, match="inputs with different names"):
+        output_paths([tmp_path / "one/Sch\u00e4del.nii", tmp_path / "two/Scha\u0308del.nii"], tmp_path / "out")
     for other in ("two/scan.nii.gz", "two/SCAN.mha", "one/scan.nii"):
         with pytest.raises(InputError, match="inputs with different names"):
             output_paths([tmp_path / "one/scan.nii", tmp_path / other], tmp_path / "out")
@@ -108,7 +111,8 @@ def test_suffixes_name_the_formats() -> None:
 
 
 SAY_WHAT_IS_WRONG = """
-import sys
+import logging, sys
+logging.basicConfig(level=logging.WARNING)  # as the command line and hosts do
 from ultralightunet import InputError
 from ultralightunet.io import read_image
 for path in sys.argv[1:]:
@@ -129,6 +133,7 @@ def test_nothing_but_the_sentence_reaches_the_terminal(tmp_path: Path, root: Pat
         "extension.nii": good[:348] + b"\x01\0\0\0" + b"\x07\0\0\0" * 99,
         "cut.nii": good[:-5],
         "cut.tif": picture[:100],
+        "tags.tif": picture[:34] + bytes(range(200, 230)) + picture[64:],
         "text.mha": b"text\n" * 99,
         "text.nrrd": b"text\n" * 99,
         "text.dcm": b"text\n" * 99,

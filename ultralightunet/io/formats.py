@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -147,8 +148,8 @@ def output_paths(inputs: Iterable[str | Path], folder: str | Path) -> dict[Path,
     targets = {image: Path(folder) / (base_name(image) + _suffix_for(image)) for image in images}
     taken: dict[str, Path] = {}
     for image in images:
-        # Lower case, because these names are one file on Windows and macOS.
-        name = base_name(image).lower()
+        # Without case, and with accents in one way, because these names are one file on Windows and macOS.
+        name = unicodedata.normalize("NFC", base_name(image).lower())
         if name in taken:
             raise InputError(
                 f"expected inputs with different names, found {taken[name]} and {image}; rename one or segment them one at a time"

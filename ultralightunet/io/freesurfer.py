@@ -33,8 +33,11 @@ def stored_freesurfer(path: Path) -> StoredImage:
         raise ValueError(f"expected whole or real numbers as voxels, found the type {int(header['type'])}")
     affine = np.array(header.get_affine(), dtype=np.float64)
     notes: tuple[str, ...] = ()
-    if not int.from_bytes(start[28:30]):
-        notes = ("the header does not say how the head lies; it was read as FreeSurfer does, as a coronal scan",)
+    told = int.from_bytes(start[28:30], signed=True)
+    if told == 0:
+        notes = ("the header does not say how the head lies; it was read as FreeSurfer does, as a coronal scan with voxels of 1 mm",)
+    elif told != 1:
+        notes = (f"the header is not clear about whether it says how the head lies (its flag is {told}, not 1); it was taken at its word",)
     return StoredImage(
         path=path,
         offset=_OFFSET,

@@ -1,13 +1,29 @@
-"""Libraries in C that write on stderr by themselves."""
+"""Libraries that tell of what they find wrong in ways of their own, beside our sentence."""
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _ONE_AT_A_TIME = threading.RLock()
+
+
+@contextmanager
+def quiet_logger(name: str) -> Iterator[None]:
+    """Drop what a library logs meanwhile: hosts and the command line show every warning."""
+    logger, here = logging.getLogger(name), threading.get_ident()
+
+    def is_elsewhere(record: logging.LogRecord) -> bool:
+        return record.thread != here
+
+    logger.addFilter(is_elsewhere)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_elsewhere)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import lzma
 import struct
 import zlib
@@ -17,11 +16,9 @@ from PIL import Image
 from ..errors import InputError, OutputError
 from ..volume import Affine, Segmentation, Source, Volume, spacing_of
 from .checks import check_claim, chosen_volume
+from .quiet import quiet_logger
 from .tiff_pages import left_out, pages_of, pixels_of
 from .tiff_size import voxel_size
-
-# tifffile logs what it finds wrong; without a handler Python would put that on stderr beside our own sentence.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _DAMAGE = (
     OSError,
@@ -57,7 +54,7 @@ def read_tiff(path: Path, *, as_labels: bool = False, volume_index: int | None =
             was chosen.
     """
     try:
-        with tifffile.TiffFile(path) as file:
+        with quiet_logger("tifffile"), tifffile.TiffFile(path) as file:
             pages = pages_of(file, path)
             check_claim(pages.nbytes, path.stat().st_size, path, packed=pages.is_packed)
             array, axes = pixels_of(pages, path, as_labels=as_labels)
@@ -81,7 +78,7 @@ def count_slices(path: Path) -> int:
         InputError: if the file is damaged.
     """
     try:
-        with tifffile.TiffFile(path) as file:
+        with quiet_logger("tifffile"), tifffile.TiffFile(path) as file:
             pages = pages_of(file, path)
             sizes = [size for axis, size in zip(pages.axes, pages.shape, strict=True) if axis not in "YXSC"]
             return int(np.prod(sizes, dtype=np.int64))
