@@ -1,9 +1,9 @@
 """How many clicks an object takes: `python benchmarks/prompts.py --data DIR`; the same robot user for all.
 
 The robot clicks into the middle of the largest error, up to --clicks times; a clumsy one at a random place of it, and in every tenth click
-of the second largest. Beside our network: scikit-image's random walker on the same clicks, and the brush alone, which paints a disc of the
-best radius at each click. Objects are of validation pictures that were not trained on; of `acdc`, and of the tumour MRIs of the samples,
-nothing was trained on at all.
+of the second largest. Beside our network, on the same kind of clicks: scikit-image's random walker and geodesic distance, ITK's GrowCut
+where `itk-growcut` is installed (1.6 GB), and the brush alone, which paints a disc of the best radius at each click. Objects are of
+validation pictures that were not trained on; of `acdc`, the real heads and the tumour MRIs of the samples nothing was trained on at all.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from prompt_rivals import RIVALS, Answer
 from results import machine, table, write_section
 from scipy import ndimage
-from skimage.segmentation import random_walker
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -37,9 +37,6 @@ from ultralightunet.prompting.network import prompt_engine  # noqa: E402
 from ultralightunet.volume import Volume  # noqa: E402
 
 Mask = np.ndarray
-Answer = Callable[[tuple[int, ...], bool], Mask]
-"""From a click and whether it is on the object to the new mask."""
-
 SHOWN = (1, 2, 3, 5, 10)
 PICTURES = {"hc18": False, "shenzhen": True, "busi": False, "bus_bra": False, "kvasir": False, "dsb18": True}
 """Folders of pictures, and whether an object is one part of a mask."""
@@ -61,6 +58,8 @@ def objects(data: Path, count: int) -> dict[str, list[Object]]:
         found[f"acdc slices, {name}"] = [_picture(*pair) for pair in slices_of(hearts, labels=(label,), axes=(0,))]
     for name, parts in PICTURES.items():
         found[name] = [_picture(*pair) for pair in objects_in(data / name / "val", count, parts=parts)]
+    heads = [(data / "real_heads" / f"head_0{n}_t1.nii.gz", data / "real_heads" / f"head_0{n}_labels.nii.gz") for n in (1, 2)]
+    found["slices of real heads"] = [_picture(*pair) for pair in slices_of(heads, labels=range(1, 14), axes=(0,))]
     tumours = []
     for number in (1, 2):
         image = read_image(ROOT / "sample_data" / f"tumour_mri_{number}.nrrd")
@@ -77,39 +76,6 @@ def _picture(pixels: np.ndarray, target: Mask) -> Object:
 def ours(case: Object, engine: Any) -> Answer:
     session = PromptSession(case.image, engine=engine)
     return lambda place, positive: session.add(Point(place, positive=positive)).copy()
-
-
-def walker(case: Object) -> Answer:
-    """Random walker (Grady 2006) from all clicks so far; before there is a click on both sides, the frame of the image is background."""
-    grey = case.image.array if case.image.channels == 1 else case.image.array @ np.array([0.299, 0.587, 0.114])
-    low, high = np.percentile(grey, (1, 99))
-    grey = np.clip((grey - low) / max(1e-6, high - low), 0, 1)
-    seeds = np.zeros(grey.shape, np.int32)
-    seeds[[0, -1]] = seeds[:, [0, -1]] = 2
-
-    def answer(place: tuple[int, ...], positive: bool) -> Mask:
-        seeds[tuple(slice(max(0, p - 1), p + 2) for p in place)] = 1 if positive else 2
-        return np.asarray(random_walker(grey, seeds, beta=130, mode="cg_j") == 1)
-
-    return answer
-
-
-def brush(case: Object) -> Answer:
-    """Paints, or wipes away, the disc of the radius that gives the best Dice: what a hand without any help can reach at best."""
-    mask = np.zeros(case.target.shape, bool)
-    grid = np.indices(case.target.shape)
-
-    def answer(place: tuple[int, ...], positive: bool) -> Mask:
-        nonlocal mask
-        distance = np.sqrt(sum((axis - p) ** 2 for axis, p in zip(grid, place, strict=True)))
-        tries = []
-        for radius in (1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90):
-            disc = distance <= radius
-            tries.append(mask | disc if positive else mask & ~disc)
-        mask = max(tries, key=lambda tried: dice(tried, case.target))
-        return mask
-
-    return answer
 
 
 def clicked(case: Object, answer: Answer, *, clicks: int, clumsy: np.random.Generator | None) -> tuple[list[float], list[float]]:
@@ -167,7 +133,7 @@ def main() -> None:
         "ours, clumsy user": lambda case: ours(case, engine),
     }
     if not options.ours_only:
-        methods |= {"random walker": walker, "brush": brush}
+        methods |= {name: lambda case, rival=rival: rival(case.image, case.target) for name, rival in RIVALS.items()}
     rows, figure = [], plt.figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for task, cases in objects(options.data, options.objects).items():

@@ -1,4 +1,4 @@
-"""Scenes that nobody drew: smooth regions, cells, rings and branching tubes in random grey, to learn what an object is without a hospital.
+"""Scenes that nobody drew: smooth regions, cells, hollow organs and branching tubes in random grey, to learn objects without a hospital.
 
 Painting a random grey value and texture on every label of a map follows SynthSeg (Billot et al. 2023, section 3) and its descendants.
 """
@@ -63,6 +63,40 @@ def mosaic(size: int, rng: Rng) -> Labels:
     return names[squared.argmin(0)]
 
 
+def hollows(size: int, rng: Rng) -> Labels:
+    """Organs with walls, thicker on one side, some with a neighbour that leans on them and is filled alike, as in a heart."""
+    labels = np.ones((size, size), np.int32) if rng.random() < 0.3 else np.minimum(regions(size, rng), 4)
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    for number in range(int(rng.integers(1, 4))):
+        bend = rng.uniform(0, 0.06) * size * noise(size, rng, channels=2, cells=(4, 4)).numpy()
+        middle, radius = rng.uniform(0.15, 0.85, 2) * size, size * rng.uniform(0.06, 0.28)
+        wall, filling = 50 + 8 * number, 53 + 8 * number
+
+        def within(middle: NDArray[np.float64], radius: float, bend: NDArray[np.float32] = bend) -> NDArray[np.float32]:
+            axes = radius * rng.uniform(0.7, 1.4, 2)
+            angle = rng.uniform(0, np.pi)
+            dy, dx = y + bend[0] - middle[0], x + bend[1] - middle[1]
+            along, across = np.cos(angle) * dy + np.sin(angle) * dx, np.cos(angle) * dx - np.sin(angle) * dy
+            return np.hypot(along / axes[0], across / axes[1])
+
+        if rng.random() < 0.6:
+            side = rng.uniform(0, 2 * np.pi)
+            away = radius * rng.uniform(0.7, 1.5) * np.array((np.sin(side), np.cos(side)))
+            beside = within(middle + away, radius * rng.uniform(0.6, 1.4))
+            if rng.random() < 0.4:
+                labels[beside < 1 + rng.uniform(0.05, 0.2)] = wall if rng.random() < 0.5 else wall + 1
+            labels[beside < 1] = filling if rng.random() < 0.5 else filling + 1
+        around = within(middle, radius)
+        side = rng.uniform(0, 2 * np.pi)
+        inner = around + rng.uniform(0, 0.25) / radius * (np.sin(side) * (y - middle[0]) + np.cos(side) * (x - middle[1]))
+        labels[around < 1] = wall
+        edge = rng.uniform(0.35, 0.9)
+        labels[inner < edge] = filling
+        if rng.random() < 0.35:
+            labels[inner < edge * rng.uniform(0.3, 0.8)] = filling + 2
+    return labels
+
+
 def tubes(size: int, rng: Rng) -> Labels:
     """Branching tubes of falling width on a plain ground or on regions."""
     labels = np.ones((size, size), np.int32) if rng.random() < 0.6 else np.minimum(regions(size, rng), 3)
@@ -90,7 +124,13 @@ def _grow(lines: list[NDArray[np.bool_]], place: NDArray[np.float64], angle: flo
             _grow(lines, place, angle + rng.choice((-1, 1)) * rng.uniform(0.4, 1.3), order + 1, length // 2, rng)
 
 
-MAPS: tuple[tuple[Callable[[int, Rng], Labels], float], ...] = ((regions, 0.4), (cells, 0.25), (mosaic, 0.12), (tubes, 0.23))
+MAPS: tuple[tuple[Callable[[int, Rng], Labels], float], ...] = (
+    (regions, 0.32),
+    (cells, 0.2),
+    (mosaic, 0.1),
+    (tubes, 0.2),
+    (hollows, 0.18),
+)
 """Kinds of label maps, and the share of each."""
 
 
