@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS ?= all
 PYTEST_ARGS ?=
+# Tests that run side by side, each file in one process.
+JOBS ?= 2
 READY := $(VENV)/.ready-$(EXTRAS)
 # A virtual screen that is large enough for napari and its dock.
 VIRTUAL := xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX"
@@ -29,7 +31,7 @@ else
 endif
 
 test: system-test lint ## Check style, format and types, and run every test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 setup: $(READY) ## Make or refresh the environment in .venv
 

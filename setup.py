@@ -127,6 +127,7 @@ EXTRAS = {
         "ptflops",
         "pytest >= 8",
         "pytest-qt",
+        "pytest-xdist",
         "pytest-xvfb; sys_platform == 'linux'",
         "ruff",
         "setuptools >= 77",
