@@ -114,6 +114,7 @@ EXTRAS = {
     "cluster": ["distributed >= 2024.1"],
     "docs": ["furo", "myst-parser >= 4", "sphinx >= 8"],
     "test": [
+        "bids-validator-deno",
         "build",
         "einops",
         # What runs an exported model: MONAI's workflows take the first two.

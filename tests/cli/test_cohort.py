@@ -13,6 +13,7 @@ import pytest
 from tests.cli.test_process import process
 from tests.cohort.scans import scans, table
 from tests.command import Command, sentence
+from tests.small_models import small_model
 from tests.waiting import PATIENCE
 from ultralightunet.models import Model
 
@@ -65,6 +66,26 @@ def test_a_report_of_a_finished_run_does_nothing_else(tmp_path: Path, ultralight
     assert [event["event"] for event in told.events] == ["plan", "result"]
     assert told.events[-1]["report"] == str(out / "report.html")
     assert 'data-case="a"' in (out / "report.html").read_text()
+
+
+def test_what_is_to_be_fixed_is_done_again_by_another_model_and_shown_before_and_after(
+    tmp_path: Path, ultralight: Command, model: Model
+) -> None:
+    root, out = scans(tmp_path / "in", "a", "b", "c"), tmp_path / "out"
+    assert ultralight("cohort", root, out, "--model", model.folder).code == 0
+    (tmp_path / "ratings.tsv").write_text("case\trating\tnote\na\tgood\t\nb\tto fix\tleft side\n")
+    retrained = small_model(tmp_path / "retrained", name="volume", version="1.1.0", seed=4)
+    again = ("cohort", root, out, "--model", retrained.folder, "--only", "to-fix", "--report")
+    done = ultralight(*again, "--ratings", tmp_path / "ratings.tsv")
+    assert (done.code, done.out.splitlines()[0]) == (0, f"1 case in {root}")
+    (after,) = out.glob("volume@1.1.0-*")
+    assert [path.name for path in (after / "labels").glob("*.nii.gz")] == ["b.nii.gz"]
+    report = (after / "report-to-fix.html").read_text()
+    assert report.count("<tr data-case=") == 1
+    assert report.count("data:image/webp;base64,") == 2
+    assert "left side" in report
+    assert "expected --ratings with a table" in sentence(ultralight(*again))
+    assert "found none that are in" in sentence(ultralight(*again[:-3], "--only", "bad", "--ratings", tmp_path / "ratings.tsv"))
 
 
 def test_a_dry_run_lists_the_cases_and_writes_nothing(tmp_path: Path, ultralight: Command, model: Model) -> None:

@@ -5,19 +5,39 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Collection, Generator, Mapping
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..cohort import CaseEnded, CaseRecord, DaskCluster, Place, Plan, Recipe, Summary, plan_cohort, run_cohort, write_report
+from ..cohort import (
+    CaseEnded,
+    CaseRecord,
+    DaskCluster,
+    Place,
+    Plan,
+    Rating,
+    Recipe,
+    Summary,
+    plan_cohort,
+    read_ratings,
+    run_cohort,
+    write_report,
+)
+from ..cohort.cases import readable
 from ..cohort.on_dask import LOCAL
+from ..cohort.ratings import RATINGS
 from ..errors import InputError
 from ..events import Progress
-from ..models import load_model
+from ..models import Model, load_model
 from .engine import AXES, add_engine
 from .memory import add_max_memory
 from .progress import ProgressBar, write_json
+
+Work = Generator[Progress | CaseEnded, None, Summary]
+
+_ONLY = {rating.replace(" ", "-"): rating for rating in RATINGS}
 
 
 def add_to(commands: Any) -> None:
@@ -42,6 +62,15 @@ def add_to(commands: Any) -> None:
     command.add_argument(
         "--series", action="append", default=[], metavar="GLOB", help="only DICOM series whose description is like this, e.g. '*T1*'"
     )
+    command.add_argument("--ratings", type=Path, metavar="TSV", help="ratings that were downloaded from the report, shown in the next one")
+    command.add_argument("--only", choices=tuple(_ONLY), help="only cases rated so in --ratings; the report shows them before and after")
+    command.add_argument("--dry-run", action="store_true", help="list the cases, and do nothing")
+    add_running(command)
+    command.set_defaults(run=run)
+
+
+def add_running(command: argparse.ArgumentParser) -> None:
+    """Add the options that say how a cohort is worked through."""
     command.add_argument(
         "--shard", type=_shard, default=(1, 1), metavar="N/M", help="only part N of M, for several machines or jobs at once"
     )
@@ -54,24 +83,53 @@ def add_to(commands: Any) -> None:
     command.add_argument(
         "--report", action="store_true", help="write report.html: a picture of each case, to be sorted, filtered and rated"
     )
-    command.add_argument("--dry-run", action="store_true", help="list the cases, and do nothing")
     add_max_memory(command)
     command.add_argument("--json", action="store_true", help="the plan, each case and the result as one JSON object a line")
-    command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Label the cohort; a line for each case."""
+    check_options(options)
+    ratings = read_ratings(options.ratings) if options.ratings else {}
+    model = load_model(options.model)
+    plan = plan_cohort(options.input, model, output=options.output, match=options.match, series=options.series)
+    part = _rated(plan, ratings, options) if options.only else plan
+    tell_plan(part, options)
+    if options.dry_run:
+        return 0
+    recipe = recipe_of(model, options)
+    only = [case.name for case in part.cases] if options.only else []
+    summary = follow(started(plan, recipe, options, only=only), options)
+    report = None
+    if options.report:
+        place, before = Place(summary.folder), Place(options.output)
+        report = write_report(
+            part,
+            place,
+            recipe,
+            ratings=ratings,
+            before=before if options.only and before != place else None,
+            name=f"report-{options.only}.html" if options.only else "report.html",
+        )
+    tell_summary(summary, report, options)
+    return 1 if summary.failed else 0
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Refuse what contradicts itself, before anything is read.
+
+    Raises:
+        InputError: in one sentence.
+    """
     if options.threads is not None and options.threads < 1:
         raise InputError(f"expected at least one thread, found {options.threads}; leave the number out to use all")
     if options.workers is not None and (options.workers < 1 or options.dask != LOCAL):
         raise InputError(f"expected --workers from 1 on, with --dask local, found {options.workers}; correct it or leave it out")
-    model = load_model(options.model)
-    plan = plan_cohort(options.input, model, output=options.output, match=options.match, series=options.series)
-    _tell_plan(plan, options)
-    if options.dry_run:
-        return 0
-    recipe = Recipe.of(
+
+
+def recipe_of(model: Model, options: argparse.Namespace) -> Recipe:
+    """How every case is labelled."""
+    return Recipe.of(
         model,
         volume_index=options.volume_index,
         axis=None if options.axis is None else AXES[options.axis],
@@ -82,22 +140,34 @@ def run(options: argparse.Namespace) -> int:
         step=options.step,
         nan_fill=options.nan_fill,
     )
-    work = run_cohort(
+
+
+def started(plan: Plan, recipe: Recipe, options: argparse.Namespace, *, only: Collection[str] = ()) -> Work:
+    """The work on a cohort, not yet begun."""
+    return run_cohort(
         plan,
         options.output,
         recipe,
         shard=options.shard,
         retry_failed=options.retry_failed,
         case_timeout=options.case_timeout,
+        only=only,
         runner=DaskCluster(options.dask, workers=options.workers) if options.dask else None,
     )
-    summary = _followed(work, options)
-    report = write_report(plan, Place(summary.folder), recipe) if options.report else None
-    _tell_summary(summary, report, options)
-    return 1 if summary.failed else 0
 
 
-def _followed(work: Any, options: argparse.Namespace) -> Summary:
+def _rated(plan: Plan, ratings: Mapping[str, Rating], options: argparse.Namespace) -> Plan:
+    """The cases that a person rated as asked for."""
+    if not options.ratings:
+        raise InputError(f"expected --ratings with a table from the report for --only {options.only}, found none; name it")
+    wanted = {name for name, said in ratings.items() if said.rating == _ONLY[options.only]}
+    cases = tuple(case for case in plan.cases if readable(case.name) in wanted)
+    if not cases:
+        raise InputError(f"expected cases rated {_ONLY[options.only]} in {options.ratings}, found none that are in {plan.root}")
+    return replace(plan, cases=cases)
+
+
+def follow(work: Work, options: argparse.Namespace) -> Summary:
     """Show what happens until the work is done."""
     bar = ProgressBar(options.input.name)
     with closing(work), closing(bar):
@@ -114,15 +184,17 @@ def _followed(work: Any, options: argparse.Namespace) -> Summary:
                 bar(event)
 
 
-def _tell_plan(plan: Plan, options: argparse.Namespace) -> None:
+def tell_plan(plan: Plan, options: argparse.Namespace) -> None:
+    """How many cases there are, and what is none."""
+    dry = getattr(options, "dry_run", False)
     if options.json:
-        shown = [case.name for case in plan.cases] if options.dry_run else None
+        shown = [case.name for case in plan.cases] if dry else None
         write_json(event="plan", cases=len(plan.cases), passed_by=list(plan.passed_by), **({"names": shown} if shown else {}))
         return
     for sentence in plan.passed_by:
         sys.stderr.write(f"ultralight: passed by {sentence}\n")
     sys.stdout.write(f"{len(plan.cases)} case{'' if len(plan.cases) == 1 else 's'} in {plan.root}\n")
-    for case in plan.cases if options.dry_run else ():
+    for case in plan.cases if dry else ():
         sys.stdout.write(f"    {case.name}\n")
 
 
@@ -148,7 +220,8 @@ def _in_short(record: CaseRecord) -> str:
     return f"{record.verdict}, {record.seconds:.1f} s, {listed}"
 
 
-def _tell_summary(summary: Summary, report: Path | None, options: argparse.Namespace) -> None:
+def tell_summary(summary: Summary, report: Path | None, options: argparse.Namespace) -> None:
+    """What the run came to."""
     if options.json:
         facts = {**asdict(summary), **({"report": report} if report else {})}
         write_json(event="result", **{name: str(value) if isinstance(value, Path) else value for name, value in facts.items()})

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from .bids import plan_bids
 from .cases import Case, in_shard
 from .finding import Plan, plan_cohort
 from .on_dask import DaskCluster
@@ -41,6 +42,7 @@ __all__ = [
     "Summary",
     "in_shard",
     "open_place",
+    "plan_bids",
     "plan_cohort",
     "read_ratings",
     "run_cohort",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ..errors import InputError
 from ..io.dicom import dicom_paths
@@ -33,6 +34,7 @@ class Case:
         source: the same as a person may read it, from the cohort's folder on.
         stem: where its results go in the output folder, with "/" and without a suffix.
         series: Series Instance UID, where the folder holds several series; else "".
+        uri: of the image in a BIDS data set, "" outside of one.
 
     Example:
         >>> from pathlib import Path
@@ -46,6 +48,7 @@ class Case:
     source: str = ""
     stem: str = ""
     series: str = ""
+    uri: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", readable(self.source or str(self.image)))
@@ -53,7 +56,7 @@ class Case:
 
     def facts(self) -> dict[str, str]:
         """The case for another process."""
-        return {"name": self.name, "image": str(self.image), "source": self.source, "stem": self.stem, "series": self.series}
+        return {name: str(value) for name, value in vars(self).items()}
 
     def fingerprint(self) -> str:
         """Size and time of its files; "" if they cannot be looked at, which whoever reads them will tell in a sentence."""
@@ -64,9 +67,9 @@ class Case:
         return f"{len(found)}-{sum(file.st_size for file in found)}-{max(file.st_mtime_ns for file in found)}" if found else ""
 
 
-def case_from(facts: Mapping[str, str]) -> Case:
+def case_from(facts: Mapping[str, Any]) -> Case:
     """The case that `Case.facts` tells of."""
-    return Case(facts["name"], Path(facts["image"]), facts["source"], facts["stem"], facts["series"])
+    return Case(**{**facts, "image": Path(facts["image"])})
 
 
 def readable(text: str) -> str:

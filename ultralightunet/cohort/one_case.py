@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ..corrections.files import image_hash
-from ..disk import make_folder
+from ..disk import make_folder, replace_durably
 from ..engines import Engine
 from ..errors import InputError, ModelError, OutputError, brief
 from ..events import Progress
+from ..exports.tables import class_table
 from ..inference.confidence import Confidence
 from ..inference.files import label_file
 from ..inference.request import Request
@@ -126,6 +127,9 @@ class Labeller:
         series = case.series or None
         labelled = yield from label_file(self._session, case.image, wanted, volume_index=self.recipe.volume_index, series=series)
         log.note(", ".join(f"{name} {seconds:.2f} s" for name, seconds in labelled.seconds.items()))
+        if case.uri:
+            with obstacles_told(place.folder):
+                replace_durably(place.folder / f"{case.stem}.tsv", class_table(labelled.segmentation.classes))
         place.keep_picture(case, picture_of(labelled.image, labelled.segmentation))
         segmentation, confidence = labelled.segmentation, self._confidence.take()
         return {
@@ -219,6 +223,7 @@ def facts_before(case: Case, recipe: Recipe) -> dict[str, Any]:
         "case": readable(case.name),
         "state": FAILED,
         "image": case.source,
+        "uri": case.uri,
         "fingerprint": case.fingerprint(),
         "recipe": recipe.key,
         "model": recipe.model,

@@ -41,7 +41,7 @@ def read_ratings(path: str | Path) -> dict[str, Rating]:
         >>> from pathlib import Path
         >>> from ultralightunet.cohort import read_ratings
         >>> Path("ratings.tsv").write_text("case\trating\tnote\nsub-01/T1\tto fix\tleft side\n")
-        46
+        44
         >>> read_ratings("ratings.tsv")
         {'sub-01/T1': Rating(rating='to fix', note='left side')}
     """

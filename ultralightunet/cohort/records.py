@@ -55,6 +55,7 @@ class CaseRecord:
         warnings: why its labels may not be true, one sentence each.
         failure: why there are no labels, in one sentence.
         version: of UltraLight.
+        uri: of the image in a BIDS data set, "" outside of one; its file then is a sidecar of the labels as well.
 
     Example:
         >>> from ultralightunet.cohort import CaseRecord
@@ -77,6 +78,7 @@ class CaseRecord:
     warnings: tuple[str, ...] = field(default_factory=tuple)
     failure: str = ""
     version: str = ""
+    uri: str = ""
 
     @property
     def is_flagged(self) -> bool:
@@ -131,4 +133,12 @@ def write_record(path: Path, record: CaseRecord, *, within: Path) -> None:
         OSError: if it cannot be written; the older one is then untouched.
     """
     make_folder(path.parent, within=within)
-    replace_durably(path, (json.dumps(asdict(record), indent=1, allow_nan=False) + "\n").encode())
+    sidecar: dict[str, Any] = {}
+    if record.uri:
+        sidecar = {
+            "Description": f"Labels made by {record.model}",
+            "Sources": [record.uri],
+            "SpatialReference": record.uri,
+            "Manual": False,
+        }
+    replace_durably(path, (json.dumps({**sidecar, **asdict(record)}, indent=1, allow_nan=False) + "\n").encode())

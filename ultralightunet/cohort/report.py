@@ -56,7 +56,14 @@ class Shown:
 
 
 def write_report(
-    plan: Plan, place: Place, recipe: Recipe, *, title: str = "", ratings: Mapping[str, Rating] | None = None, before: Place | None = None
+    plan: Plan,
+    place: Place,
+    recipe: Recipe,
+    *,
+    title: str = "",
+    ratings: Mapping[str, Rating] | None = None,
+    before: Place | None = None,
+    name: str = REPORT,
 ) -> Path:
     """Write the report of a cohort; returns its path.
 
@@ -70,6 +77,7 @@ def write_report(
         title: shown on top.
         ratings: by case, to begin with.
         before: the results of an earlier run, shown beside these.
+        name: of the file.
 
     Raises:
         OutputError: if it cannot be written.
@@ -132,7 +140,7 @@ def write_report(
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
-    path = place.folder / REPORT
+    path = place.folder / name
     with obstacles_told(place.folder):
         # Piece by piece, because a report of thousands of pictures is large.
         beside = unfinished(place.folder)
