@@ -39,7 +39,7 @@ class DaskCluster:
     The workers must see the same folders under the same names, and have this version of UltraLight.
 
     Args:
-        address: of the scheduler, e.g. "tcp://10.0.0.1:8786", or "local" for workers on this machine.
+        address: of the scheduler, e.g. `tcp://10.0.0.1:8786`, or "local" for workers on this machine.
         workers: how many there are to be, if they are local; None: as many as cores and memory allow.
 
     Raises:
