@@ -1,7 +1,8 @@
 """Runs the benchmarks of speed in turn and so writes their sections of RESULTS.md anew: `python benchmarks/all.py`, on a quiet machine.
 
 Not among them, for what they need: `accuracy.py` and `retraining.py` (training data, hours), `new_task.py` and `few.py` (minutes),
-`exported.py` (no speed), `saving.py` and `pauses.py` (a display) and `slicer_overhead.py` (Slicer's own MRML).
+`exported.py` (no speed), `cohort_report.py` (Chromium), `saving.py` and `pauses.py` (a display) and `slicer_overhead.py` (Slicer's own
+MRML).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SPEED = ("patch.py", "slice.py", "whole_head.py", "ct.py", "scaling.py", "training_speed.py", "store.py")
+SPEED = ("patch.py", "slice.py", "whole_head.py", "ct.py", "scaling.py", "training_speed.py", "store.py", "cohort.py")
 
 
 def main() -> int:
