@@ -78,6 +78,8 @@ def test_a_grey_picture_is_doubted_by_a_model_of_colours(model: Model) -> None:
     (doubt,) = doubts_before(grey, flat)
     assert "in grey" in doubt
     assert doubts_before(colour, flat) == ()
+    # Refused, which is enough.
+    assert doubts_before(colour, model) == ()
 
 
 def test_a_scan_is_doubted_by_a_model_of_pictures() -> None:

@@ -50,6 +50,9 @@ def doubts_before(image: Volume, model: Model, *, box: Box | None = None) -> tup
         model: the model.
         box: the part that is wanted, see `Request.box`.
     """
+    if image.spatial_dims < model.spatial_dims:
+        # It cannot be segmented at all, and one sentence says so.
+        return ()
     doubts = (_other_kind(image, model), _other_colours(image, model), _other_extent(image, model, box))
     return tuple(doubt for doubt in doubts if doubt)
 
