@@ -12,13 +12,14 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 HARNESS, CHECKOUT = Path(sys.argv[1]), Path(sys.argv[2])
 PICTURES = Path(sys.argv[3]) if len(sys.argv) > 3 else None
-sys.path.insert(0, str(HARNESS))
+sys.path[:0] = [str(HARNESS), str(CHECKOUT)]
 
 # isort: off
 import slicer_harness as harness  # noqa: E402 - before what it stands in for
@@ -27,6 +28,7 @@ import numpy as np  # noqa: E402
 import PySide6.QtCore as Core  # noqa: E402
 import PySide6.QtGui as Gui  # noqa: E402
 import PySide6.QtWidgets as Widgets  # noqa: E402
+import qt  # noqa: E402
 import slicer  # noqa: E402
 import vtk  # noqa: E402
 # isort: on
@@ -175,6 +177,51 @@ def point_at_a_tumour(widget: Any) -> None:
     assert not slicer.util.getNodesByClass("vtkMRMLMarkupsNode")
 
 
+def export_to_dicom(widget: Any) -> None:
+    """Read a series, paint a segment on it, keep that, and write it as DICOM SEG, with the panel's buttons; others read it."""
+    if find_spec("highdicom") is None:
+        print("DICOM SEG was not tried: there is no highdicom")
+        return
+    import highdicom
+    from UltraLightSegmenterLib.keeping import DICOM_SEG, FORMATS
+
+    from tests.io_files import dicom_series
+
+    ui = widget.ui
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "series", Path(folder) / "exported"
+        stack = np.random.default_rng(0).integers(0, 900, (6, 40, 44)).astype(np.uint16)
+        dicom_series(source, stack, RescaleIntercept=-1024, RescaleSlope=1, PatientName="Secret^Name")
+        volume = load_volume("CT", sorted(source.iterdir()))
+        qt.QFileDialog.getExistingDirectory = lambda parent, title, start: str(source if "DICOM" in title else target)
+        widget.panel._choice.volume, widget.panel._choice.segmentation = volume, None
+        widget.panel.keeping.choose_store("brain", f"{folder}/store")
+        widget.panel._show_store()
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Drawn")
+        node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+        node.GetSegmentation().AddEmptySegment("Segment_1", "brain")
+        painted = np.zeros(stack.shape, np.uint8)
+        painted[2:5, 10:20, 12:30] = 1
+        slicer.util.updateSegmentBinaryLabelmapFromArray(painted, node, "Segment_1", volume)
+        widget.panel._choice.segmentation = node
+        until(lambda: not widget.logic.is_waiting)
+        ui.saveButton.click()
+        until(lambda: not widget.logic.is_waiting)
+        assert "Saved as" in ui.keepStatus.text, ui.keepStatus.text
+        ui.formatSelector.currentIndex = list(FORMATS).index(DICOM_SEG)
+        ui.dicomButton.click()
+        ui.exportButton.click()
+        until(lambda: not widget.logic.is_waiting)
+        assert ui.keepStatus.text.startswith("Exported 1 case(s)"), ui.keepStatus.text
+        (path,) = target.iterdir()
+        found = highdicom.seg.segread(path)
+        assert found.get_segment_description(1).segment_label == "brain"
+        assert int(np.count_nonzero(found.pixel_array)) == int(painted.sum())
+        assert b"Secret" not in path.read_bytes()
+        widget.panel.keeping.choose_store("brain", "")
+    print("wrote DICOM SEG:", ui.keepStatus.text)
+
+
 def show(section: Any) -> None:
     """Unfold a section of the stand-ins, which hide nothing by themselves."""
     section.collapsed = False
@@ -209,11 +256,13 @@ def picture(name: str, widget: Any) -> None:
     assert Widgets.QWidget.grab(panel).save(str(PICTURES / f"{name}.png"))
 
 
-def load_volume(name: str) -> Any:
-    """A sample, through Slicer's own reader."""
+def load_volume(name: str, series: Sequence[Path] = ()) -> Any:
+    """A sample, or the files of a series, through Slicer's own reader."""
     kind = "vtkMRMLNRRDStorageNode" if name.endswith(".nrrd") else "vtkMRMLVolumeArchetypeStorageNode"
     storage = slicer.mrmlScene.AddNewNodeByClass(kind)
-    storage.SetFileName(str(CHECKOUT / "sample_data" / name))
+    storage.SetFileName(str(series[0] if series else CHECKOUT / "sample_data" / name))
+    for file in series:
+        storage.AddFileName(str(file))
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name.partition(".")[0])
     assert storage.ReadData(node)
     node.SetAndObserveStorageNodeID(storage.GetID())
@@ -304,6 +353,7 @@ def main() -> None:
     assert "The scene was closed while a volume was being segmented" in ui.statusLabel.text
     print("closed the scene during a run")
     point_at_a_tumour(widget)
+    export_to_dicom(widget)
 
     editor = widget.panel.editor.widget
     widget.cleanup()

@@ -17,7 +17,7 @@ import UltraLightSegmenterLib.packages as packages
 import UltraLightSegmenterLib.pip_words as pip_words
 from packaging.requirements import Requirement
 from UltraLightSegmenterLib.core import core_environment
-from UltraLightSegmenterLib.packages import NEEDED, Packages, ensure_torch, install_into_slicer
+from UltraLightSegmenterLib.packages import FOR_DICOM, NEEDED, Packages, ensure_torch, install_into_slicer
 from UltraLightSegmenterLib.problem import Problem
 from UltraLightSegmenterLib.process import Worker
 
@@ -121,6 +121,32 @@ def test_packages_that_went_into_another_folder_are_told(monkeypatch: pytest.Mon
         user.packages.ensure()
 
 
+def test_what_writes_dicom_is_installed_when_it_is_needed_after_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = User(monkeypatch, agrees=True, missing=("highdicom>=0.25", "pyjpegls>=1.2"))
+    user.packages.ensure()
+    assert user.asked == []
+    user.packages.ensure_for_dicom()
+    user.packages.ensure_for_dicom()
+    assert len(user.asked) == 1
+    assert "(highdicom, pyjpegls)" in user.asked[0]
+    assert user.installed == ["highdicom>=0.25", "pyjpegls>=1.2"]
+
+
+def test_declining_what_writes_dicom_exports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = User(monkeypatch, agrees=False, missing=("highdicom>=0.25",))
+    with pytest.raises(Problem, match=r"Nothing was exported: what writes DICOM SEG \(highdicom\) is not installed"):
+        user.packages.ensure_for_dicom()
+    assert user.installed == []
+
+
+def test_slicers_own_dicom_package_is_never_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = User(monkeypatch, agrees=True, missing=("highdicom>=0.25", "pydicom>=3"))
+    monkeypatch.setattr(packages, "_version", lambda name: "2.4.3")
+    with pytest.raises(Problem, match="Expected pydicom 3 to write DICOM SEG, found 2.4.3, which Slicer's own DICOM module needs"):
+        user.packages.ensure_for_dicom()
+    assert (user.asked, user.installed) == ([], [])
+
+
 def test_slicers_pip_ensure_is_used_where_there_is_one_and_leaves_numpy_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
 
@@ -150,7 +176,7 @@ def test_older_slicers_install_without_dependencies(monkeypatch: pytest.MonkeyPa
 
 def test_what_is_installed_is_what_the_package_itself_asks_for(root: Path) -> None:
     text = (root / "setup.py").read_text(encoding="utf-8")
-    for need in NEEDED:
+    for need in (*NEEDED, *(need for need in FOR_DICOM if not need.startswith("pyjpegls"))):
         wanted = Requirement(need)
         assert f'"{wanted.name} {str(wanted.specifier)[:2]} {str(wanted.specifier)[2:]}"' in text
 

@@ -24,6 +24,7 @@ from ..io import read_image
 from ..io.dicom import read_dicom_file
 from ..io.geometry import ras_from_lps
 from ..models import LabelClass
+from ..volume import Volume
 from .dicom_header import one_line, source_header
 from .terminology import TISSUE, category, kind
 
@@ -37,9 +38,9 @@ def write_dicom_seg(
 
     Args:
         folder: empty.
-        cases: whose images were read from DICOM.
+        cases: whose images were read from DICOM, here or by a host.
         classes: not used: each segmentation has the classes that were known when it was saved.
-        source: folder with the series, in itself or in folders within; each case is matched by the hash of its image.
+        source: folder with the series, in itself or in folders within; each case is matched by its image.
         keep_patient: whether patient and study stay as they are, for a segmentation that goes back to its study.
 
     Raises:
@@ -51,7 +52,7 @@ def write_dicom_seg(
         raise InputError("expected the series that the images came from, found no --dicom-source; give the folder that holds them")
     if find_spec("highdicom") is None:
         raise InputError("expected highdicom to write DICOM segmentations, found none installed; pip install 'napari-ultralight[dicom]'")
-    series = _matched(source, {revision.image_sha256 for revision in cases})
+    series = _matched(source, cases)
     missing = [revision.case for revision in cases if revision.image_sha256 not in series]
     if missing:
         raise InputError(
@@ -68,8 +69,8 @@ def write_dicom_seg(
         yield revision
 
 
-def _matched(source: Path, wanted: set[str]) -> dict[str, list[Path]]:
-    """The files of each series whose image is wanted, by the image's hash."""
+def _matched(source: Path, cases: Sequence[Revision]) -> dict[str, list[Path]]:
+    """The files of each series whose image is that of a case, by the hash of the case's image."""
     if not source.is_dir():
         raise InputError(f"expected a folder with DICOM series, found none at {source}; check --dicom-source")
     found: dict[str, list[Path]] = {}
@@ -82,9 +83,21 @@ def _matched(source: Path, wanted: set[str]) -> dict[str, list[Path]]:
                 _LOG.info("passed over: %s", error)
                 continue
             sha256 = image_hash(image.array, image.affine, channels=image.channels, has_spacing=image.has_spacing)
-            if sha256 in wanted:
-                found.setdefault(sha256, files)
+            for revision in cases:
+                if revision.image_sha256 not in found and (revision.image_sha256 == sha256 or _shows(image, revision)):
+                    found[revision.image_sha256] = files
     return found
+
+
+def _shows(image: Volume, revision: Revision) -> bool:
+    """Whether an image is that of a case in another type: 3D Slicer makes wider numbers of values that have a slope or an offset."""
+    if (image.shape, image.channels) != (revision.shape, revision.channels) or not np.allclose(image.affine, revision.affine, atol=1e-3):
+        return False
+    kept = revision.image().array
+    if kept.dtype == image.array.dtype:
+        return False
+    largest = float(np.abs(image.array).max())
+    return all(np.allclose(one, other, rtol=0, atol=1e-6 * largest) for one, other in zip(kept, image.array, strict=True))
 
 
 def _series(folder: Path) -> dict[str, list[Path]]:

@@ -36,6 +36,7 @@ class Keeping:
     Attributes:
         changed: called after the store has changed.
         opened: called with the segmentation node of a case that was opened again.
+        ensure_for_dicom: called before DICOM SEG is written, for what it needs.
         dicom_source: folder of the series that the images came from, for DICOM SEG; "" for none.
     """
 
@@ -48,6 +49,7 @@ class Keeping:
         self._classes: list[Facts] = []
         self.changed: Callable[[], None] = lambda: None
         self.opened: Callable[[Any], None] = lambda node: None
+        self.ensure_for_dicom: Callable[[], None] = lambda: None
         self.dicom_source = ""
         for title in FORMATS.values():
             ui.formatSelector.addItem(title)
@@ -148,6 +150,8 @@ class Keeping:
         source = self.dicom_source if name == DICOM_SEG else ""
         if name == DICOM_SEG and not source:
             raise Problem(_("Expected the DICOM series that the images came from, found none; choose its folder under “DICOM series”"))
+        if name == DICOM_SEG:
+            self.ensure_for_dicom()
         done = _("Exported {cases} case(s) to {folder}")
         listener = Listener(lambda facts: self._say(done.format(**facts)), self._say, self._progressed)
         self._logic.export(self._folder, folder, name, listener, dicom_source=source)

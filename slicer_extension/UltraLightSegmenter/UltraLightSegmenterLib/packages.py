@@ -27,6 +27,9 @@ NEEDED = (
 )
 """To segment on a CPU. Slicer itself brings numpy, scipy, SimpleITK and Pillow."""
 
+FOR_DICOM = ("highdicom>=0.25", "pyjpegls>=1.2", "pydicom>=3")
+"""To write DICOM SEG."""
+
 NEVER = ("numpy", "openvino-telemetry")
 """What these packages ask for and must not get: Slicer's own numpy stays where it is, and nobody is told what is used here."""
 
@@ -70,12 +73,47 @@ class Packages:
                     "tutorial for an installation without internet"
                 ).format(names=names)
             )
+        self._install(missing, names, self.missing)
+
+    def ensure_for_dicom(self) -> None:
+        """The same for what writes DICOM SEG; Slicer's own DICOM package is never exchanged.
+
+        Raises:
+            Problem: if it cannot be had.
+        """
+        importlib.invalidate_caches()
+        missing = [need for need in FOR_DICOM if not _is_met(need)]
+        if not missing:
+            return
+        found = _version("pydicom")
+        if found is not None and not _is_met("pydicom>=3"):
+            raise Problem(
+                _(
+                    "Expected pydicom 3 to write DICOM SEG, found {version}, which Slicer's own DICOM module needs; "
+                    "use a newer Slicer, or `ultralight export` on the command line"
+                ).format(version=found)
+            )
+        names = ", ".join(need.partition(">")[0] for need in missing)
+        question = _(
+            "UltraLight writes DICOM SEG with highdicom, which Slicer does not have yet. Install it now?\n\n"
+            "This downloads a few MB from PyPI ({names}) into Slicer's Python; everything else in it stays as it is."
+        )
+        if not self.ask(question.format(names=names)):
+            raise Problem(
+                _("Nothing was exported: what writes DICOM SEG ({names}) is not installed; agree, or export in another format").format(
+                    names=names
+                )
+            )
+        self._install(missing, names, lambda: [need for need in FOR_DICOM if not _is_met(need)])
+
+    def _install(self, requirements: Sequence[str], names: str, missing: Callable[[], list[str]]) -> None:
         with overheard() as lines:
             try:
-                self.install(missing)
+                self.install(requirements)
             except (CalledProcessError, OSError, RuntimeError, ValueError) as error:
                 raise _failure(names, last_words(lines) or str(error), lines) from error
-        if self.missing():
+        importlib.invalidate_caches()
+        if missing():
             raise _failure(names, last_words(lines) or _("that pip put them elsewhere"), lines)
 
 
@@ -87,10 +125,16 @@ def _is_met(requirement: str) -> bool:
     from packaging.requirements import Requirement
 
     wanted = Requirement(requirement)
+    found = _version(wanted.name)
+    return found is not None and wanted.specifier.contains(found, prereleases=True)
+
+
+def _version(name: str) -> str | None:
+    """The version of a package that is installed, or None."""
     try:
-        return wanted.specifier.contains(importlib.metadata.version(wanted.name), prereleases=True)
+        return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return False
+        return None
 
 
 def install_into_slicer(requirements: Sequence[str]) -> None:

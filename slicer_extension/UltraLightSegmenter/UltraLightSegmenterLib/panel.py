@@ -77,6 +77,7 @@ class Panel(VTKObservationMixin):
         self.model_list.added = self._model_changed
         self.segmenting.made = self._show_segmentation
         self.keeping.changed = self._show_store
+        self.keeping.ensure_for_dicom = packages.ensure_for_dicom
         self.keeping.opened = self._show_case
         self.learning.changed = self._model_changed
         self._gui_tag: Any = None
