@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-HARNESS, CHECKOUT = Path(sys.argv[1]), Path(sys.argv[2])
+HARNESS, CHECKOUT = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
 PICTURES = Path(sys.argv[3]) if len(sys.argv) > 3 else None
 sys.path[:0] = [str(HARNESS), str(CHECKOUT)]
 
@@ -218,6 +218,7 @@ def export_to_dicom(widget: Any) -> None:
         assert found.get_segment_description(1).segment_label == "brain"
         assert int(np.count_nonzero(found.pixel_array)) == int(painted.sum())
         assert b"Secret" not in path.read_bytes()
+        # Slicer's settings outlive this run.
         widget.panel.keeping.choose_store("brain", "")
     print("wrote DICOM SEG:", ui.keepStatus.text)
 
@@ -278,6 +279,13 @@ def main() -> None:
     harness.enter(widget)
     until(lambda: not logic.is_waiting)
     print("set up and entered")
+
+    point_at_a_tumour(widget)
+    slicer.mrmlScene.Clear()
+    for section in (ui.segmentSection, ui.keepSection):
+        show(section)
+    widget.panel.keeping.show_format()
+    ui.pointSection.collapsed = True
 
     ui.segmentButton.click()
     assert "Expected a volume, found none" in ui.statusLabel.text
@@ -352,7 +360,6 @@ def main() -> None:
     slicer.mrmlScene.Clear()
     assert "The scene was closed while a volume was being segmented" in ui.statusLabel.text
     print("closed the scene during a run")
-    point_at_a_tumour(widget)
     export_to_dicom(widget)
 
     editor = widget.panel.editor.widget
