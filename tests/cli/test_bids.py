@@ -80,6 +80,8 @@ def test_a_tree_that_is_none_is_refused_unless_that_is_asked_for(tmp_path: Path,
 
 
 def test_what_is_not_there_is_one_sentence(tmp_path: Path, dataset: Path, ultralight: Command, model: Model) -> None:
+    assert "expected another folder than the data set's own" in sentence(ultralight("bids", dataset, dataset, "participant"))
+
     def refused(*arguments: object) -> str:
         return sentence(ultralight("bids", dataset, tmp_path / "out", "participant", "--model", model.folder, *arguments))
 

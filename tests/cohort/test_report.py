@@ -17,11 +17,12 @@ import pytest
 from PIL import Image
 
 from tests.cohort.browser import Browser, chromium
-from tests.cohort.scans import run, scans
+from tests.cohort.scans import run, scans, table
 from tests.waiting import until
 from ultralightunet.cohort import CaseRecord, ClassVolume, Rating, Recipe, open_place, plan_cohort, read_ratings, write_report
 from ultralightunet.cohort.pictures import picture_of
 from ultralightunet.cohort.statistics import oddities, robust_z
+from ultralightunet.cohort.table import write_table
 from ultralightunet.cohort.warm_process import WarmProcess
 from ultralightunet.errors import InputError
 from ultralightunet.models import LabelClass, Model
@@ -176,6 +177,20 @@ def test_a_robust_z_is_a_z_where_all_is_normal() -> None:
     assert np.allclose(robust_z(list(values)), (values - 50) / 7, atol=0.15)
     assert robust_z([3.0, 3.0, 3.0]) == [0.0, 0.0, 0.0]
     assert robust_z([1.0] * 9 + [2.0])[-1] > 3.5
+
+
+def test_the_table_tells_how_odd_each_case_is(tmp_path: Path, model: Model) -> None:
+    root = tmp_path / "in"
+    root.mkdir()
+    for n in range(9):
+        (root / f"{n}.nii").touch()
+    place, plan = open_place(tmp_path / "out", Recipe.of(model)), plan_cohort(root, model, output=tmp_path / "out")
+    for case, record in zip(plan.cases, records(*(1400.0 + n for n in range(8)), 3000.0), strict=True):
+        place.write(case, record)
+    rows = table(write_table(place, plan.cases))
+    assert float(rows["8"]["outlier"]) > 100
+    assert rows["8"]["outlier_of"] == "brain"
+    assert max(abs(float(rows[f"{n}"]["outlier"])) for n in range(8)) < 3.5
 
 
 # ---- ratings

@@ -9,6 +9,7 @@ from typing import Any
 from ..cohort import open_place, plan_bids, write_report
 from ..cohort.bids import chosen, describe
 from ..cohort.table import write_table
+from ..errors import InputError
 from ..models import load_model
 from .cohort import add_running, check_options, follow, recipe_of, started, tell_plan, tell_summary
 from .engine import add_engine
@@ -37,6 +38,8 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """One level of the analysis."""
     check_options(options)
+    if options.output.resolve() == options.input.resolve():
+        raise InputError(f"expected another folder than the data set's own, found {options.output}; name one in its derivatives/ say")
     model = load_model(options.model)
     plan = plan_bids(options.input, model, suffixes=options.suffix, check=not options.skip_bids_validation)
     only = chosen(plan, options.participant_label)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import sys
 from collections.abc import Collection, Generator, Mapping
 from contextlib import closing
@@ -34,6 +35,7 @@ from ..models import Model, load_model
 from .engine import AXES, add_engine
 from .memory import add_max_memory
 from .progress import ProgressBar, write_json
+from .retrain import interrupted
 
 Work = Generator[Progress | CaseEnded, None, Summary]
 
@@ -144,6 +146,8 @@ def recipe_of(model: Model, options: argparse.Namespace) -> Recipe:
 
 def started(plan: Plan, recipe: Recipe, options: argparse.Namespace, *, only: Collection[str] = ()) -> Work:
     """The work on a cohort, not yet begun."""
+    # What a scheduler sends when a job's time is over: it ends as by Ctrl+C, with its table.
+    signal.signal(signal.SIGTERM, interrupted)
     return run_cohort(
         plan,
         options.output,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from ..disk import replace_durably
 from .cases import Case, readable
 from .place import Place, alone, obstacles_told
 from .records import CaseRecord
+from .statistics import Oddity, oddities
 
 TABLE, COLUMNS = "cohort.tsv", "cohort.json"
 
@@ -29,6 +30,10 @@ _SAID = {
     },
     "image": {"Description": "Its image, from the folder of the cohort on"},
     "labels": {"Description": "The file of its labels, from the folder of this table on"},
+    "outlier": {
+        "Description": "Robust z-score, against all cases that have labels, of what is furthest from the others, a volume or the confidence"
+    },
+    "outlier_of": {"Description": "What that is"},
     "confidence": {"Description": "Mean probability that the network gives the class of what it labelled, from 0 to 1"},
     "seconds": {"Description": "From reading to the written labels", "Units": "s"},
     "warnings": {"Description": "Why its labels may not be true, one sentence each, separated by ' | '"},
@@ -74,7 +79,8 @@ def write_table(place: Place, cases: Sequence[Case]) -> Path:
     ):
         rows = rows_of(place, cases)
         columns, said = _columns(rows)
-        lines = ["\t".join(columns), *("\t".join(_cells(row, columns)) for row in rows)]
+        odd = oddities([row.record for row in rows if row.record])
+        lines = ["\t".join(columns), *("\t".join(_cells(row, columns, odd)) for row in rows)]
         replace_durably(place.folder / COLUMNS, (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode())
         replace_durably(path, ("\n".join(lines) + "\n").encode())
     return path
@@ -97,7 +103,7 @@ def _columns(rows: Sequence[Row]) -> tuple[list[str], dict[str, object]]:
     return list(said), said
 
 
-def _cells(row: Row, columns: Sequence[str]) -> list[str]:
+def _cells(row: Row, columns: Sequence[str], odd: Mapping[str, Oddity]) -> list[str]:
     case, record = row.case, row.record
     if record is None:
         known = {"case": readable(case.name), "state": WAITING, "image": case.source}
@@ -115,6 +121,8 @@ def _cells(row: Row, columns: Sequence[str]) -> list[str]:
             "model_sha256": record.model_sha256,
             "image_sha256": record.image_sha256,
         }
+        if record.case in odd:
+            known |= {"outlier": f"{odd[record.case].z:.2f}", "outlier_of": odd[record.case].what}
         for volume in record.volumes:
             known[_cell(f"{volume.name}_voxels")] = str(volume.voxels)
             known[_cell(f"{volume.name}_ml")] = "" if volume.ml is None else f"{volume.ml:.3f}"
