@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.cohort.scans import record, run, scans, table
 from tests.full_disk import full_disk
 from tests.io_files import write_nii
 from ultralightunet.cohort.warm_process import WarmProcess
+from ultralightunet.disk import unfinished
 from ultralightunet.errors import OutputError, UltraLightError
 from ultralightunet.models import Model
 
@@ -65,6 +67,18 @@ def test_a_full_disk_ends_the_run_in_one_sentence_and_it_goes_on_later(tmp_path:
     summary, ended = run(root, out, model, process)
     assert ([entry.case for entry in ended], summary.done, summary.failed) == (["b"], 2, 0)
     assert {row["state"] for row in table(summary.table).values()} == {"done"}
+
+
+def test_what_killed_processes_left_is_cleared_by_the_next_run(tmp_path: Path, model: Model, process: WarmProcess) -> None:
+    root, out = scans(tmp_path / "in", "sub/a"), tmp_path / "out"
+    run(root, out, model, process)
+    left = [unfinished(folder) for folder in (out, out / "labels" / "sub", out / "pictures" / "sub")]
+    for path in left:
+        # The name of a process that has gone.
+        path.with_name(path.name.replace(f"-{os.getpid()}-", "-999999999-")).write_bytes(b"half")
+    write_nii(root / "sub" / "a.nii", noise(seed=9))
+    run(root, out, model)
+    assert list(out.rglob(".partial*")) == []
 
 
 def test_a_process_that_never_comes_up_is_told_with_its_own_words(tmp_path: Path, model: Model) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..corrections.locking import only_writer
-from ..disk import make_folder, read_json, replace_durably
+from ..disk import clear_once, clear_unfinished, make_folder, read_json, replace_durably
 from ..errors import OutputError
 from .cases import Case, readable
 from .recipe import Recipe
@@ -59,8 +59,10 @@ class Place:
     def keep_picture(self, case: Case, picture: bytes) -> None:
         """Write the picture of a case."""
         with obstacles_told(self.folder):
-            make_folder(self.picture(case).parent, within=self.folder)
-            replace_durably(self.picture(case), picture)
+            path = self.picture(case)
+            make_folder(path.parent, within=self.folder)
+            clear_once(path.parent.absolute())
+            replace_durably(path, picture)
 
     def record(self, case: Case) -> Path:
         """The file for what became of a case."""
@@ -109,6 +111,7 @@ def open_place(output: str | Path, recipe: Recipe, *, root: Path | None = None) 
         )
     with obstacles_told(output):
         make_folder(output, within=output)
+        clear_unfinished(output)
         # Two parts of a cohort may begin at once.
         with alone(Place(output), "opening", wait=60.0, otherwise=f"expected to open {output}, found another program at it; try again"):
             for folder in (output, output / f"{recipe.model}-{recipe.key}"):

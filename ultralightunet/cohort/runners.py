@@ -97,7 +97,8 @@ def label_one(
         except TooLongError as error:
             return failed(case, place, recipe, str(error), words=process.words)
         # What it left unfinished; those who come later would look only once into this folder.
-        clear_unfinished(place.labels(case, "").parent)
+        for path in (place.record(case), place.picture(case)):
+            clear_unfinished(path.parent)
     how = f"{ATTEMPTS} times with {', '.join(dict.fromkeys(ends))}"
     failure = f"expected labels, found that the process ended {how}; look at the case's log, or whether the memory suffices"
     return failed(case, place, recipe, failure, words=process.words)
