@@ -140,7 +140,8 @@ def point_at_a_tumour(widget: Any) -> None:
     until(lambda: not pointing.is_busy)
     click(world(*middle))
     answered()
-    assert (pointing.mask.has((number, *middle)), len(pointing.marks)) == (True, 1)
+    assert pointing.mask.on([[n, n + 1] for n in (number, *middle)]).all()
+    assert len(pointing.marks) == 1
     ui.strokeRemoveButton.click()
     assert not ui.pointAddButton.checked
     edge = max(0, int(rows.min()) - 6)

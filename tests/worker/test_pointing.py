@@ -83,10 +83,14 @@ def test_another_object_begins_with_the_labels_that_are_there(tmp_path: Path) ->
     np.testing.assert_array_equal(host.point(kind="point", voxel=[2, 20, 30], new=new), expected)
 
 
-def test_a_picture_is_a_volume_of_one_slice_for_the_host(tmp_path: Path) -> None:
-    picture, _ = blob((40, 48), (20, 24), 9)
-    host = Host(tmp_path, picture.array[np.newaxis], is_flat=True)
-    expected = PromptSession(Volume(picture.array, AFFINE)).add(Point((20, 24)))
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_picture_is_a_volume_of_one_slice_for_the_host(tmp_path: Path, channels: int) -> None:
+    picture = blob((40, 48), (20, 24), 9)[0].array
+    if channels == 3:
+        picture = np.stack((picture, picture // 2, 255 - picture), axis=-1)
+    host = Host(tmp_path, picture[np.newaxis], is_flat=True, channels=channels)
+    host.mask = np.zeros((1, 40, 48), np.bool_)
+    expected = PromptSession(Volume(picture, AFFINE, channels)).add(Point((20, 24)))
     np.testing.assert_array_equal(host.point(kind="point", voxel=[0, 20, 24], new={"axis": 0})[0], expected)
     assert expected.any()
 

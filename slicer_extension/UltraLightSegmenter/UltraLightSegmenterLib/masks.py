@@ -31,20 +31,28 @@ class Mask:
         return cls([[0, 0], [0, 0], [0, 0]], np.zeros((0, 0, 0), np.bool_))
 
     @classmethod
-    def of_segment(cls, node: Any, segment_id: str, picture: Picture) -> Mask:
-        """The voxels that a segment has of a volume."""
-        labels = slicer.vtkOrientedImageData()
-        node.GetBinaryLabelmapRepresentation(segment_id, labels)
-        array, (low, high) = _voxels(labels), _extent(labels)
-        is_inside = not labels.IsEmpty() and (low >= 0).all() and (high <= picture.shape).all()
+    def of_segment(cls, node: Any, segment_id: str, picture: Picture, within: Ranges | None = None) -> Mask:
+        """The voxels that a segment has of a volume, or of ranges of it."""
+        whole = [[0, n] for n in picture.shape]
+        segment = node.GetSegmentation().GetSegment(segment_id)
+        # The layer itself, which segments share, and no copy of it.
+        layer = segment.GetRepresentation(slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName())
+        if layer is None:
+            return cls.empty()
+        array, value = _voxels(layer), segment.GetLabelValue()
+        extent = _extent(layer) if array.size else whole
+        is_inside = all(a >= 0 and b <= n for (a, b), n in zip(extent, picture.shape, strict=True))
         same_place = node.GetParentTransformNode() is picture.node.GetParentTransformNode()
-        if not (same_place and is_inside and np.allclose(_matrix(labels), picture.affine, atol=1e-4)):
+        if array.size and not (same_place and is_inside and np.allclose(_matrix(layer), picture.affine, atol=1e-4)):
             # Another grid, or it reaches beyond: Slicer resamples, which takes a whole volume.
-            array = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, picture.node)
-            low = np.zeros(3, int)
-            if array is None:
-                return cls.empty()
-        return cls._cut(array != 0, low)
+            array, value, extent = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, picture.node), 1, whole
+        if array is None or not array.size:
+            return cls.empty()
+        common = _common(extent, within or whole)
+        if common is None:
+            return cls.empty()
+        cut = tuple(slice(a - first, b - first) for (a, b), (first, _last) in zip(common, extent, strict=True))
+        return cls._cut(array[cut] == value, [a for a, _b in common])
 
     @classmethod
     def _cut(cls, array: Any, low: Any) -> Mask:
@@ -61,16 +69,11 @@ class Mask:
         """How many there are."""
         return int(np.count_nonzero(self.array))
 
-    def has(self, voxel: Any) -> bool:
-        """Whether a voxel (k, j, i) belongs to it."""
-        inside = all(a <= v < b for v, (a, b) in zip(voxel, self.ranges, strict=True))
-        return inside and bool(self.array[tuple(v - a for v, (a, _b) in zip(voxel, self.ranges, strict=True))])
-
     def on(self, ranges: Ranges) -> Any:
         """The mask in other ranges, bool."""
         shown = np.zeros([b - a for a, b in ranges], np.bool_)
-        common = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(self.ranges, ranges, strict=True)]
-        if all(a < b for a, b in common):
+        common = _common(self.ranges, ranges)
+        if common is not None:
             there, here = (
                 tuple(slice(a - first, b - first) for (a, b), (first, _last) in zip(common, of, strict=True))
                 for of in (ranges, self.ranges)
@@ -97,10 +100,22 @@ def _matrix(image: Any) -> Any:
     return slicer.util.arrayFromVTKMatrix(matrix)
 
 
-def _extent(image: Any) -> tuple[Any, Any]:
-    """First voxel and the one after the last, (k, j, i)."""
-    extent = np.array(image.GetExtent())
-    return extent[::2][::-1], extent[1::2][::-1] + 1
+def around(*masks: Mask) -> Ranges:
+    """The smallest ranges that hold all of some masks."""
+    some = [mask.ranges for mask in masks if mask.voxels]
+    return [[min(of[axis][0] for of in some), max(of[axis][1] for of in some)] for axis in range(3)] if some else Mask.empty().ranges
+
+
+def _common(one: Ranges, other: Ranges) -> Ranges | None:
+    """What two ranges have in common, or None."""
+    common = [[max(a, c), min(b, d)] for (a, b), (c, d) in zip(one, other, strict=True)]
+    return common if all(a < b for a, b in common) else None
+
+
+def _extent(image: Any) -> Ranges:
+    """The voxels of an image, along k, j, i."""
+    extent = image.GetExtent()
+    return [[extent[2 * axis], extent[2 * axis + 1] + 1] for axis in (2, 1, 0)]
 
 
 def _voxels(image: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from .editor import Editor
-from .masks import Mask
+from .masks import Mask, around
 from .pictures import Picture
 from .problem import Problem
 from .references import affine_in, check_grid
@@ -44,8 +44,9 @@ class TakingOver:
             check_grid(node, picture)
         except Problem:
             return None
-        mask = Mask.of_segment(node, self._editor.segment_id, picture)
-        return mask if mask.has(voxel) else None
+        here = [[int(v), int(v) + 1] for v in voxel]
+        is_there = Mask.of_segment(node, self._editor.segment_id, picture, here).voxels
+        return Mask.of_segment(node, self._editor.segment_id, picture) if is_there else None
 
     def take_over(self, sight: Sight, mask: Mask, replaced: Mask | None) -> str:
         """Put an object into the segment, as one step of the editor's Undo.
@@ -74,13 +75,14 @@ class TakingOver:
             self._editor.add_segment()
         self._show_if_wanted(node)
         name, segment_id = self._editor.segment.GetName(), self._editor.segment_id
-        before = Mask.of_segment(node, segment_id, picture)
+        place = around(mask, replaced or Mask.empty())
+        before = Mask.of_segment(node, segment_id, picture, place)
         affine = affine_in(node, picture)
         gone = Mask.empty() if replaced is None else replaced.without(mask)
         new = mask.without(before)
         if new.voxels or gone.voxels:
             self._editor.change(new.image(affine) if new.voxels else None, gone.image(affine) if gone.voxels else None)
-        after = Mask.of_segment(node, segment_id, picture)
+        after = Mask.of_segment(node, segment_id, picture, place)
         left_out = mask.without(after).voxels
         said = _("{name}: {added} voxels added, {removed} removed; Undo in the Segment Editor takes it back").format(
             name=name, added=f"{after.without(before).voxels:,}", removed=f"{before.without(after).voxels:,}"
