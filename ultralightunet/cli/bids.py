@@ -6,12 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..cohort import open_place, plan_bids, write_report
-from ..cohort.bids import chosen, describe
-from ..cohort.table import write_table
 from ..errors import InputError
-from ..models import load_model
-from .cohort import add_running, check_options, follow, recipe_of, started, tell_plan, tell_summary
+from .cohort import add_running
 from .engine import add_engine
 from .progress import write_json
 
@@ -37,6 +33,13 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """One level of the analysis."""
+    # Imported when it is needed, because other commands shall begin at once.
+    from ..cohort import open_place, plan_bids, write_report
+    from ..cohort.bids import chosen, describe
+    from ..cohort.table import write_table
+    from ..models import load_model
+    from .following import check_options, follow, recipe_of, started, tell_plan, tell_summary
+
     check_options(options)
     if options.output.resolve() == options.input.resolve():
         raise InputError(f"expected another folder than the data set's own, found {options.output}; name one in its derivatives/ say")

@@ -6,13 +6,10 @@ import inspect
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..cohort import Labeller, Place
-from ..cohort.cases import case_from
-from ..cohort.recipe import recipe_from
 from ..corrections import Store, default_store
 from ..errors import InputError
 from ..events import Epoch, Progress
@@ -24,6 +21,9 @@ from ..models import LabelClass, Model, images_seen, install_model, list_models,
 from ..volume import Segmentation
 from .arrays import read_array, read_volume
 from .pointing import Pointing
+
+if TYPE_CHECKING:
+    from ..cohort import Labeller
 
 Facts = dict[str, Any]
 Work = Generator[Progress | Epoch | Facts, None, Facts]
@@ -131,6 +131,10 @@ class Tasks:
 
     def case(self, *, case: Mapping[str, str], folder: str, recipe: Mapping[str, Any]) -> Work:
         """Label a case of a cohort in the folder for its results; returns its record."""
+        from ..cohort import Labeller, Place
+        from ..cohort.cases import case_from
+        from ..cohort.recipe import recipe_from
+
         wanted = recipe_from(recipe)
         if self._labeller is None or self._labeller.recipe != wanted:
             yield Progress("Loading the model", 0, 1)
