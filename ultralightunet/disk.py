@@ -180,6 +180,34 @@ def replace_durably(path: Path, blob: bytes) -> None:
     sync_folder(path.parent)
 
 
+def append_durably(path: Path, line: bytes) -> None:
+    """Add a line to a file that only grows, made if need be, and see it through to the disk; whoever else may write is kept out by a lock.
+
+    Args:
+        path: of the file.
+        line: ends in a line break, and has no other.
+
+    Raises:
+        OSError: if it cannot be written; what was there is then as before.
+    """
+    with path.open("ab+", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        if not end:
+            share(path)
+        if end:
+            file.seek(end - 1)
+            # A line that was cut short must not swallow this one.
+            line = line if file.read(1) == b"\n" else b"\n" + line
+        try:
+            written = file.write(line)
+            if written != len(line):
+                raise OSError(f"only {written} of {len(line)} bytes fit")
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(end)
+            raise
+
+
 def sync_files(folder: Path) -> None:
     """See everything in a new folder through to the disk.
 

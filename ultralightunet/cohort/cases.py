@@ -61,7 +61,7 @@ class Case:
     def fingerprint(self) -> str:
         """Size and time of its files; "" if they cannot be looked at, which whoever reads them will tell in a sentence."""
         try:
-            found = [path.stat() for path in _files(self.image)]
+            found = [path.stat() for path in files_of(self.image)]
         except OSError:
             return ""
         return f"{len(found)}-{sum(file.st_size for file in found)}-{max(file.st_mtime_ns for file in found)}" if found else ""
@@ -123,7 +123,7 @@ def _number_of(name: str) -> int:
     return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8], "big")
 
 
-def _files(image: Path) -> list[Path]:
+def files_of(image: Path) -> list[Path]:
     """The files that an image is made of."""
     if image.is_dir():
         return list(dicom_paths(image))

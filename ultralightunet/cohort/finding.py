@@ -16,7 +16,8 @@ from ..models import Model
 from .cases import Case, by_name, readable, safe_name
 from .dicom_series import series_cases
 
-_LISTS = (".txt", ".tsv", ".csv")
+LISTS = (".txt", ".tsv", ".csv")
+"""Suffixes of lists of images."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,10 @@ def plan_cohort(root: str | Path, model: Model, *, output: str | Path, match: Se
         if output.exists() and output.resolve() == root.resolve():
             raise InputError(f"expected another folder for the results than the images' own, found {output}; name one beside it")
         found = _in_tree(root, output.resolve(), model, match, series, passed_by)
-    elif root.is_file() and root.suffix.lower() in _LISTS:
-        found = (case for case in _in_list(root) if _is_like(case.source, match))
+    elif root.is_file() and root.suffix.lower() in LISTS:
+        found = (case for case in in_list(root) if is_like(case.source, match))
     elif root.is_file():
-        raise InputError(f"expected a folder or a list ({', '.join(_LISTS)}) of images, found the file {root}; name its folder")
+        raise InputError(f"expected a folder or a list ({', '.join(LISTS)}) of images, found the file {root}; name its folder")
     else:
         raise InputError(f"expected a folder or a list of images, found nothing at {root}; check the name")
     try:
@@ -110,14 +111,14 @@ def _in_tree(root: Path, output: Path, model: Model, match: Sequence[str], serie
             kind = SUPPORTED_SUFFIXES.get(suffix_of(Path(name)), "")
             if kind == "dicom" or (not kind and "." not in name.strip("0123456789.")):
                 loose.append(name)
-            elif _is_image(name, kind, model, files) and _is_like(str(inside / name), match):
+            elif _is_image(name, kind, model, files) and is_like(str(inside / name), match):
                 yield Case(safe_name((inside / _stem(name)).parts), folder / name, str(inside / name))
         if not _is_dicom(folder, loose):
             continue
         if "DICOMDIR" in (name.upper() for name in files):
             # A CD: the folders in it are one.
             folders.clear()
-        if _is_like(str(inside), match):
+        if is_like(str(inside), match):
             yield from series_cases(folder, inside, model, series, passed_by)
 
 
@@ -136,7 +137,12 @@ def _is_dicom(folder: Path, names: Sequence[str]) -> bool:
     return any(suffix_of(Path(name)) or ((folder / name).is_file() and looks_like_dicom(folder / name)) for name in names)
 
 
-def _in_list(path: Path) -> Iterator[Case]:
+def in_list(path: Path) -> Iterator[Case]:
+    """The images of a list, in its order; see `plan_cohort`.
+
+    Raises:
+        InputError: if it cannot be read, or a row names no image.
+    """
     for number, row in enumerate(_rows(path), 1):
         image = row.get("image", "").strip()
         if not image:
@@ -174,7 +180,8 @@ def _stem(name: str) -> str:
     return name[: len(name) - len(suffix_of(Path(name)))] or name
 
 
-def _is_like(path: str, patterns: Sequence[str]) -> bool:
+def is_like(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a path, or the name at its end, is like one of the patterns; anything is, where there are none."""
     posix = PurePath(path).as_posix()
     return not patterns or any(fnmatchcase(posix, pattern) or fnmatchcase(PurePath(path).name, pattern) for pattern in patterns)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..disk import read_small, share
+from ..disk import append_durably, read_small
 from ..errors import InputError
 from .files import file_hash
 from .layout import FACTS, LEDGER, own
@@ -124,20 +123,4 @@ def append(store: Path, revision: Revision, *, recovered: bool = False) -> None:
         **({"recovered": True} if recovered else {}),
     }
     line = json.dumps(entry, allow_nan=False).encode() + b"\n"
-    path = own(store, store / LEDGER)
-    with path.open("ab+", buffering=0) as file:
-        end = file.seek(0, os.SEEK_END)
-        if not end:
-            share(path)
-        if end:
-            file.seek(end - 1)
-            # A line that was cut short must not swallow this one.
-            line = line if file.read(1) == b"\n" else b"\n" + line
-        try:
-            written = file.write(line)
-            if written != len(line):
-                raise OSError(f"only {written} of {len(line)} bytes fit")
-            os.fsync(file.fileno())
-        except OSError:
-            file.truncate(end)
-            raise
+    append_durably(own(store, store / LEDGER), line)
