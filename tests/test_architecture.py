@@ -22,7 +22,8 @@ FLOORS = {
     "ultralightunet": (
         {"__main__"},
         {"cli", "worker"},
-        {"cohort", "new_task", "worklist"},
+        {"worklist"},
+        {"cohort", "new_task"},
         {"exports", "model_exports", "retraining"},
         {"corrections", "editing", "learning"},
         {"prompting"},

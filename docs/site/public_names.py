@@ -23,6 +23,7 @@ MODULES = (
     "ultralightunet.retraining",
     "ultralightunet.new_task",
     "ultralightunet.cohort",
+    "ultralightunet.worklist",
     "ultralightunet.learning.training",
     "ultralightunet.learning.losses",
     "ultralightunet.learning.augmentation",

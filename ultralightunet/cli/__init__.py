@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UltraLightError, brief
-from . import bids, checkpoint, cohort, corrections, evaluate, export, export_model, models, prompt, retrain, segment, train
+from . import bids, checkpoint, cohort, corrections, evaluate, export, export_model, models, prompt, retrain, segment, train, worklist
 
-COMMANDS = (models, segment, cohort, bids, prompt, evaluate, corrections, retrain, train, export, checkpoint, export_model)
+COMMANDS = (models, segment, cohort, bids, worklist, prompt, evaluate, corrections, retrain, train, export, checkpoint, export_model)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
