@@ -82,7 +82,7 @@ def test_a_bids_derivative_brings_them_as_well(tmp_path: Path) -> None:
     (out / "run.json").write_text(json.dumps({"schema": 1, "key": "k", "input": str(tmp_path / "bids")}))
     worklist, passed_by = create_worklist(tmp_path / "list", out)
     assert (states(worklist), passed_by) == ({f"{place}_T1w": "labelled"}, ())
-    assert worklist.next("Anna").labels == (tmp_path / "list").resolve() / f"../out/{place}_dseg.nii.gz"
+    assert worklist.next("Anna").labels == tmp_path.resolve() / f"out/{place}_dseg.nii.gz"
 
 
 def test_of_rated_cases_those_to_fix_are_listed_with_their_notes(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_nothing_is_written_over_and_nothing_is_left_of_a_list_that_cannot_be_ma
 def test_list_and_images_can_be_moved_together_or_the_images_named_anew(tmp_path: Path) -> None:
     listed(tmp_path / "one", "a")
     (tmp_path / "one").rename(tmp_path / "two")
-    assert Worklist(tmp_path / "two/list").next("Anna").image == (tmp_path / "two/list").resolve() / "../images/a.nii"
+    assert Worklist(tmp_path / "two/list").next("Anna").image == tmp_path.resolve() / "two/images/a.nii"
     (tmp_path / "two/images").rename(tmp_path / "elsewhere")
     with pytest.raises(InputError, match=r"expected the images of the worklist in .*images, found no such folder; say --images where"):
         Worklist(tmp_path / "two/list").next("Anna")
@@ -144,4 +144,4 @@ def test_labels_that_a_model_makes_later_are_noted_if_they_lie_on_the_image(tmp_
     other = image(tmp_path / "other.nii.gz")
     with pytest.raises(InputError, match=r"other.nii.gz"):
         worklist.label("a", other)
-    assert worklist.next("Anna").labels == (tmp_path / "list").resolve() / "../a.nii.gz"
+    assert worklist.next("Anna").labels == tmp_path.resolve() / "a.nii.gz"

@@ -75,3 +75,8 @@ def as_seen_from(folder: Path, path: Path) -> str:
     except ValueError:
         # On another drive of Windows.
         return path.absolute().as_posix()
+
+
+def from_there(folder: Path, path: str) -> Path:
+    """The inverse of `as_seen_from`; `folder` is resolved, and so was the path, so that ".." means what it says."""
+    return Path(os.path.normpath(folder / path))

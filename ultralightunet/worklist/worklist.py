@@ -20,7 +20,7 @@ from ..errors import InputError, OutputError
 from ..io import output_suffix, write_labels
 from .cases import CHECKED, REJECTED, ListedCase, after, at
 from .facts import LOCK, ListFacts, read_facts
-from .images import as_seen_from, labels_on, open_image
+from .images import as_seen_from, from_there, labels_on, open_image
 from .ledger import append, read_ledger
 from .order import by_gain
 from .readers import one_line, reader_key
@@ -120,7 +120,7 @@ class Worklist:
 
     def labels_of(self, case: ListedCase) -> Path | None:
         """Where a model's labels of a case are, or should be; None if it has none."""
-        return self.folder.resolve() / case.labels if case.labels else None
+        return from_there(self.folder.resolve(), case.labels) if case.labels else None
 
     def next(self, reader: str) -> Handed:
         """Hand a reader the case that is worth most to them: the one that they have in work, else the next that is free.
@@ -252,7 +252,7 @@ class Worklist:
         return reader_key(reader, salt=self._facts.salt if self._facts.hashed else None)
 
     def _root(self) -> Path:
-        places = [self._images] if self._images else [self.folder.resolve() / self._facts.images, Path(self._facts.images_then)]
+        places = [self._images] if self._images else [from_there(self.folder.resolve(), self._facts.images), Path(self._facts.images_then)]
         found = next((place for place in places if place.is_dir()), None)
         if found is None:
             raise InputError(f"expected the images of the worklist in {places[-1]}, found no such folder; say --images where they are now")
