@@ -187,6 +187,18 @@ def test_a_frame_may_lie_in_several_fragments(tmp_path: Path) -> None:
         read_image(packed(path, JPEG2000Lossless, frames, NumberOfFrames=4))
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "JPEG2000"])
+def test_a_compressed_picture_is_never_taken_for_plain_pixels(tmp_path: Path, kind: str) -> None:
+    array = RANDOM.integers(0, 256, (24, 30)).astype(np.uint8)
+    path = packed(dicom(tmp_path / "x.dcm", array), JPEG_BASELINE if kind == "JPEG" else JPEG2000Lossless, [picture(array, kind)])
+    data = bytearray(path.read_bytes())
+    # One flipped bit ends the elements that tell of the compression before they begin.
+    data[144] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="720 bytes of plain pixels a frame"):
+        read_image(path)
+
+
 def test_plain_pixels_may_lie_in_fragments(tmp_path: Path) -> None:
     path = dicom(tmp_path / "x.dcm", np.stack([GREY, GREY + 1]), SOPClassUID=FILM)
     np.testing.assert_array_equal(

@@ -57,6 +57,12 @@ class FrameReader:
         if syntax == RUN_LENGTHS:
             return _shown(from_run_lengths(packed, layout, self.data.path), layout, self.data)
         if syntax in PLAIN:
+            if not 0 <= 8 * len(packed) - layout.frame_bits < 16:
+                # Without its transfer syntax a compressed picture would look like so many plain bytes.
+                raise InputError(
+                    f"expected {layout.frame_bits // 8} bytes of plain pixels a frame, found {len(packed)} in {self.data.path}: they are "
+                    "packed in a way that its header does not tell, or damaged; copy it again"
+                )
             return _shown(_arranged(packed, layout, "<", self.data), layout, self.data)
         return _shown(self.decoder.unpack(packed, layout, syntax, self.data.path), layout, self.data, is_unpacked=True)
 
