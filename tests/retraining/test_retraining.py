@@ -187,7 +187,7 @@ def test_it_learns_for_as_many_minutes_as_were_asked_for(tmp_path: Path) -> None
 # ---- who takes the parent's place
 
 
-def test_what_is_no_worse_and_labels_other_images_as_before_is_used_from_then_on(tmp_path: Path) -> None:
+def test_what_is_no_worse_is_used_from_then_on(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     corrected(store, range(3), faint=False)
     held_out(store, 2, faint=False)
@@ -309,7 +309,7 @@ def test_the_command_tells_what_the_hosts_need(tmp_path: Path) -> None:
     events: list[Any] = []
     result = finish(run_child(command(store.folder, "--new-class", "edge:#010203", model=str(disc_model().folder))), events.append)
     assert set(result) == {
-        "event", "model", "folder", "parent", "decision", "sentence", "holdout", "estimate", "drift", "cases", "seconds",
+        "event", "model", "folder", "parent", "decision", "sentence", "holdout", "estimate", "exemplars", "drift", "cases", "seconds",
     }  # fmt: skip
     assert (result["model"], result["parent"], result["decision"]) == ("discs@1.0.0+r1", "discs@1.0.0", "ask")
     assert set(result["estimate"]) == {"cases", "parent", "candidate"}

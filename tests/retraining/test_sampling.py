@@ -91,6 +91,17 @@ def test_a_sample_depends_on_its_number_and_seed_alone(tmp_path: Path) -> None:
         assert ((target[0] == IGNORE).all() or target[1:].sum() == 0).item()
 
 
+def test_where_labels_are_known_the_parent_is_not_asked(tmp_path: Path) -> None:
+    model = small_model(tmp_path / "model", whole=1.0)
+    case, other = (Prepared(str(n), *numbers(n), (1.0,) * 3) for n in range(2))
+    teacher = make_engine(model, threads=1)
+    sampler = Sampler([case], [], model, teacher, augmentation_for(THREE), mixture=Mixture(1.0, 0.0), labelled=[other])
+    for number in range(4):
+        target = sampler(number)[1]
+        assert (target[0] != IGNORE).any()
+        assert target[1:].sum() == 0
+
+
 def numbers(seed: int, shape: tuple[int, int, int] = (40, 36, 30)) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     return rng.normal(0, 1, (1, *shape)).astype(np.float32), rng.integers(0, 3, shape).astype(np.int16)

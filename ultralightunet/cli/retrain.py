@@ -22,8 +22,8 @@ def add_to(commands: Any) -> None:
         "retrain",
         help="let a model learn from corrections",
         description="Train a model further on the corrections of a store, and compare the new version with the old one. The new one is "
-        "used from then on only if it is not worse on held-out cases and labels other images as before; no version is ever changed or "
-        "deleted. `ultralight models use NAME@VERSION` goes back to any.",
+        "used from then on only if it is not worse on held-out cases and on the labelled images that the model brings along; no version "
+        "is ever changed or deleted. `ultralight models use NAME@VERSION` goes back to any.",
     )
     command.add_argument("store", type=Path, metavar="STORE")
     command.add_argument("--model", required=True, metavar="NAME[@VERSION]|DIR", help="to start from")
@@ -87,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
             sentence=outcome.sentence,
             holdout=asdict(outcome.holdout) if outcome.holdout else None,
             estimate=asdict(outcome.estimate) if outcome.estimate else None,
+            exemplars=asdict(outcome.exemplars) if outcome.exemplars else None,
             drift=asdict(outcome.drift) if outcome.drift else None,
             cases=list(outcome.cases),
             seconds=round(outcome.seconds, 2),

@@ -65,6 +65,7 @@ def write_model(
     *,
     licence_text: str,
     metadata: Mapping[str, Any] | None = None,
+    files: Mapping[str, bytes] | None = None,
 ) -> Model:
     """Write a new model folder whole; an existing one is never changed.
 
@@ -74,6 +75,7 @@ def write_model(
         weights: parameters by name, stored in half precision.
         licence_text: goes to LICENSE.
         metadata: further fields of MONAI's bundle schema, e.g. "references" or "data_source".
+        files: further files, by their paths in the folder.
 
     Raises:
         ModelError: if the folder exists, the facts contradict themselves, or the weights do not fit the architecture.
@@ -108,8 +110,8 @@ def write_model(
         folder.parent.mkdir(parents=True, exist_ok=True)
         with folder_beside(folder.parent, "writing") as beside:
             share(beside)
-            files = {WEIGHTS: blob, LICENCE: licence_text.encode("utf-8", "replace"), METADATA: text.encode()}
-            for path, content in files.items():
+            own: dict[Path, bytes] = {WEIGHTS: blob, LICENCE: licence_text.encode("utf-8", "replace"), METADATA: text.encode()}
+            for path, content in (*((Path(name), blob) for name, blob in (files or {}).items()), *own.items()):
                 target = beside / "model" / path
                 make_folder(target.parent, within=beside)
                 write_new(target, content)

@@ -18,6 +18,7 @@ from ..errors import ModelError, OutputError
 from ..home import home
 from ..models import Model, install_model, list_models, write_model
 from ..models.registry import installed_folder, is_installed
+from .exemplars import files_of
 
 _OWN_FIELDS = {
     "schema",
@@ -54,7 +55,7 @@ def write_version(
     Raises:
         OutputError: if it cannot be written; nothing is left of it then.
     """
-    licence = _licence(parent)
+    licence, files = _licence(parent), files_of(parent)
     kept = {key: value for key, value in parent.metadata.items() if key not in _OWN_FIELDS}
     cases = sum(case["use"] == "train" for case in origin["cases"])
     folder = installed_folder() / parent.name
@@ -64,7 +65,9 @@ def write_version(
             version = _next_version(parent, folder)
             facts = replace(child, version=version, origin=origin, scores=scores)
             changelog = {**parent.metadata.get("changelog", {}), version: f"retrained from {parent.version} on {cases} corrected case(s)"}
-            return write_model(folder / version, facts, weights, licence_text=licence, metadata={**kept, "changelog": changelog})
+            return write_model(
+                folder / version, facts, weights, licence_text=licence, metadata={**kept, "changelog": changelog}, files=files
+            )
     except OSError as error:
         raise OutputError(
             f"expected to write the new version to {folder}, found an obstacle: {error.strerror}; free space there and retrain again"

@@ -81,6 +81,7 @@ def learning(
     threads: int | None,
     seed: int,
     method: Method,
+    labelled: Sequence[Prepared] = (),
     validate: Validate | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Generator[Epoch, None, Weights]:
@@ -97,6 +98,7 @@ def learning(
         threads: of the CPU, None for all.
         seed: of everything random.
         method: see `Method`.
+        labelled: images outside the corrections whose labels are known.
         validate: scores of a network, called now and then.
         clock: see `fit`.
 
@@ -112,7 +114,8 @@ def learning(
     start = {name: value.copy() for name, value in start.items()}
     freeze_statistics(network)
     mixture = method.mixture or mixture_of(parent.architecture)
-    sample = Sampler(corrected, rehearsal, parent, teacher, augmentation_for(classes, parent.modality), mixture=mixture, seed=seed)
+    augment = augmentation_for(classes, parent.modality)
+    sample = Sampler(corrected, rehearsal, parent, teacher, augment, mixture=mixture, labelled=labelled, seed=seed)
     plan = Plan(
         steps=steps or 100_000,
         batch_size=method.batch_size,

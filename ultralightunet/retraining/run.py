@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,13 +14,15 @@ import numpy as np
 from ..corrections import Revision, Store
 from ..errors import InputError
 from ..events import Epoch, Progress, finish
-from ..models import LabelClass, Model, are_sided, load_model, set_current
+from ..models import LabelClass, Model, are_sided, images_seen, load_model, set_current
 from .candidate import installed_parent, temporary_model, write_version
+from .exemplars import exemplars_of
 from .images import images_in, known_images, sample_images
 from .outcome import FEWEST_HELD_OUT, Comparison, Drift, Outcome, decide
 from .prepared import Prepared, prepared
+from .record import measured, origin_of
 from .scoring import Labeller, agreement, scores_against
-from .selection import Selection, select, target_of
+from .selection import Selection, as_known_to, select, target_of
 
 if TYPE_CHECKING:
     from .learning import Method, Weights
@@ -131,19 +132,22 @@ def retraining(store: Store, model: str | Path | Model, request: Retraining | No
     yield Progress("Comparing", 0, 1)
     with temporary_model(work.child, weights) as candidate:
         yield from work.compare(candidate)
-    decision, sentence = decide(work.holdout, work.estimate, work.drift)
+    decision, sentence = decide(work.holdout, work.estimate, work.exemplars, work.drift)
     if decision == "ask" and request.accept:
         decision, sentence = "promoted", f"The new version is in use, as was asked for. {sentence}"
     if selection.set_aside:
         sentence += f" {len(selection.set_aside)} held-out case(s) were left out, because a version before was trained on them."
     yield Progress("Saving", 0, 1)
-    written = write_version(work.child, weights, origin=work.origin(decision), scores=work.scores(), parent=parent)
+    told = {"steps": request.steps} if request.steps else {"minutes": request.minutes}
+    origin = origin_of(selection, decision, {**told, "seed": request.seed})
+    scores = measured(work.holdout, work.estimate, work.exemplars, work.drift)
+    written = write_version(work.child, weights, origin=origin, scores=scores, parent=parent)
     if decision == "promoted":
         set_current(written.name, written.version)
     yield Progress("Saving", 1, 1)
     names = tuple(revision.name for revision in selection.train)
     seconds = time.perf_counter() - began
-    return Outcome(written, parent.id, decision, sentence, work.holdout, work.estimate, work.drift, names, seconds)
+    return Outcome(written, parent.id, decision, sentence, work.holdout, work.estimate, work.exemplars, work.drift, names, seconds)
 
 
 class _Work:
@@ -170,10 +174,13 @@ class _Work:
         self.labeller = Labeller(parent, threads=request.threads)
         self.corrected: dict[Revision, list[Prepared]] = {}
         self.rehearsal: list[Prepared] = []
+        self.labelled: list[Prepared] = []
         self.others: list[tuple[Any, np.ndarray]] = []
+        self.known: list[tuple[Any, np.ndarray, np.ndarray]] = []
         self.before: dict[Revision, np.ndarray] = {}
         self.holdout: Comparison | None = None
         self.estimate: Comparison | None = None
+        self.exemplars: Comparison | None = None
         self.drift: Drift | None = None
 
     def prepare(self, store: Store) -> Events:
@@ -189,6 +196,7 @@ class _Work:
             self.before[revision] = self.labeller(revision.image())
         yield Progress("Preparing", total - 1, total)
         outside = {revision.image_sha256 for revision in store.revisions()}
+        self._prepare_exemplars(outside)
         given = images_in(self.request.images)
         found = [
             *known_images(given, self.labeller, outside=outside, strict=True),
@@ -199,6 +207,21 @@ class _Work:
         for image, _ in found[1::2]:
             self.rehearsal += prepared(image, None, self.parent)
         yield Progress("Preparing", total, total)
+
+    def _prepare_exemplars(self, outside: Collection[str]) -> None:
+        """Labelled images of before: those that the model brings along, else corrections that it has learned from already."""
+        seen = images_seen(self.parent)
+        brought = [found for found in exemplars_of(self.parent) if found.sha256 not in outside]
+        for number, found in enumerate(brought):
+            target = as_known_to(found.target, len(self.parent.classes), self.selection.classes)
+            if number % 2:
+                # The first one measures, the second rehearses, and so on.
+                self.labelled += prepared(found.image, target, self.parent, name=found.name)
+            else:
+                self.known.append((found.image, target, self.labeller(found.image)))
+        for revision in () if brought else [revision for revision in self.selection.train if revision.image_sha256 in seen]:
+            image = revision.image()
+            self.known.append((image, target_of(revision, self.selection.classes), self.labeller(image)))
 
     def learn(self) -> Generator[Progress | Epoch, None, Weights]:
         """Cross-validate where that is needed, then train on every case."""
@@ -246,6 +269,7 @@ class _Work:
                 threads=request.threads,
                 seed=request.seed,
                 method=self.method,
+                labelled=self.labelled,
                 validate=watch,
                 clock=request.clock,
             )
@@ -260,7 +284,7 @@ class _Work:
     def compare(self, candidate: Model) -> Events:
         """The candidate against the parent: on what was held out, and on images outside the corrections."""
         label = Labeller(candidate, threads=self.request.threads)
-        total = len(self.before) + len(self.others)
+        total = len(self.before) + len(self.known) + len(self.others)
         scores = []
         for done, (revision, before) in enumerate(self.before.items()):
             yield Progress("Comparing", done, total)
@@ -268,43 +292,19 @@ class _Work:
         if scores:
             parent, child = np.mean(scores, axis=0)
             self.holdout = Comparison(len(scores), float(parent), float(child))
+        known = []
+        for done, (image, target, before) in enumerate(self.known, start=len(scores)):
+            yield Progress("Comparing", done, total)
+            known.append(scores_against(target, (before, label(image))))
+        if known:
+            parent, child = np.mean(known, axis=0)
+            self.exemplars = Comparison(len(known), float(parent), float(child))
         agreed = []
-        for done, (image, before) in enumerate(self.others, start=len(scores)):
+        for done, (image, before) in enumerate(self.others, start=len(scores) + len(known)):
             yield Progress("Comparing", done, total)
             agreed.append(agreement(before, label(image), len(self.parent.classes)))
         if agreed:
             self.drift = Drift(len(agreed), float(np.mean(agreed)))
-
-    def scores(self) -> dict[str, Any]:
-        """Measured figures for the new version's metadata; the parent's were measured on other weights."""
-        found: dict[str, Any] = {}
-        for name, comparison in (("Dice on held-out corrections", self.holdout), ("Dice by cross-validation, an estimate", self.estimate)):
-            if comparison is not None:
-                found[name] = {"cases": comparison.cases, "mean": round(comparison.candidate, 4), "parent": round(comparison.parent, 4)}
-        if self.drift is not None:
-            found["Agreement with the parent on other images"] = {"images": self.drift.images, "mean": round(self.drift.agreement, 4)}
-        return found
-
-    def origin(self, decision: str) -> dict[str, Any]:
-        """What the metadata keep of how it was made."""
-        return {
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "decision": decision,
-            "cases": [
-                {
-                    "case": revision.case,
-                    "revision": revision.number,
-                    "use": use,
-                    "image_sha256": revision.image_sha256,
-                    "labels_sha256": revision.content["labels"],
-                    "checked_sha256": revision.content.get("checked", ""),
-                }
-                for use, revisions in (("train", self.selection.train), ("holdout", self.selection.holdout))
-                for revision in revisions
-            ],
-            **({"steps": self.request.steps} if self.request.steps else {"minutes": self.request.minutes}),
-            "seed": self.request.seed,
-        }
 
 
 def _groups(revisions: Sequence[Revision]) -> list[list[Revision]]:

@@ -60,6 +60,7 @@ class Sampler:
     Args:
         corrected: images with corrections, at least one.
         rehearsal: images without; may be none.
+        labelled: images outside the corrections whose labels are known, to rehearse as well; may be none.
         model: the parent.
         teacher: runs the parent; None where there is nothing to rehearse.
         augment: the changes.
@@ -76,17 +77,19 @@ class Sampler:
         augment: Augmentation,
         *,
         mixture: Mixture,
+        labelled: Sequence[Prepared] = (),
         seed: int = 0,
     ) -> None:
         self.corrected = corrected
-        self.rehearsal = rehearsal
+        self.rehearsal = (*rehearsal, *labelled)
+        self._unlabelled = len(rehearsal)
         self.intensity: Intensity = model.intensity
         self.teacher = teacher
         self.plain = augment
         self.strange = replace(augment, strange_chance=1.0)
         self.mixture = mixture
         self.seed = seed
-        self.size = window_of(model, [case.image.shape[1:] for case in (*corrected, *rehearsal)])
+        self.size = window_of(model, [case.image.shape[1:] for case in (*corrected, *self.rehearsal)])
         self.known = max(2, model.architecture.out_channels)
         # Where a window may be laid so that it shows something: any voxel with a label, else any known one.
         self._places = [_places(case) for case in corrected]
@@ -97,13 +100,17 @@ class Sampler:
         """Image (C, *S), and target (1 + T, *S) float32."""
         rng = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % 2**63)
         if self.rehearsal and _chance(rng, self.mixture.rehearsal):
-            case = self.rehearsal[int(torch.randint(len(self.rehearsal), (1,), generator=rng))]
-            image, target = self._window(case, None, self.plain, rng)
-            taught = self._taught(image)
+            place = int(torch.randint(len(self.rehearsal), (1,), generator=rng))
+            image, target = self._window(self.rehearsal[place], None, self.plain, rng)
+            if place < self._unlabelled:
+                target, taught = torch.full_like(target, IGNORE), self._taught(image)
+            else:
+                # What labels say is not asked of the parent.
+                taught = torch.zeros(self.known, *self.size)
             if self.mixture.relit and _chance(rng, self.mixture.relit):
                 # The parent is asked about the look that it knows, and the child has to say the same in the new one.
                 image = self._in_light_of(self.corrected, image, rng)
-            return image, torch.cat((torch.full_like(target, IGNORE)[None], taught))
+            return image, torch.cat((target[None], taught))
         # In turn, so that one case of many is never left out by chance.
         place = number % len(self.corrected)
         if self.teacher is not None and _chance(rng, self.mixture.familiar):

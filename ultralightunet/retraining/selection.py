@@ -87,10 +87,15 @@ def target_of(revision: Revision, classes: Sequence[LabelClass]) -> Array:
     Raises:
         InputError: if its files are damaged.
     """
-    target = revision.labels().labels.astype(np.int16)
-    if len(revision.classes) < len(classes):
-        target[target == 0] = -len(revision.classes)
+    target = as_known_to(revision.labels().labels.astype(np.int16), len(revision.classes), classes)
     checked = revision.checked()
     if checked is not None:
         target[~checked] = UNKNOWN
+    return target
+
+
+def as_known_to(target: Array, known: int, classes: Sequence[LabelClass]) -> Array:
+    """Labels (changed in place) that were made when there were `known` classes: where more exist now, background may be one of those."""
+    if known < len(classes):
+        target[target == 0] = -known
     return target
