@@ -16,12 +16,15 @@ _FEW = 20
 def augmentation_of(model: Model, cases: int) -> Augmentation:
     """What suits the modality, the classes and the number of cases.
 
-    Few pictures in colour, which are taken through an endoscope, a microscope or a hand-held camera, show one light and one way up of many.
+    Volumes are in millimetres, and organs have their size: only their light is changed more. Few pictures in colour, which are taken
+    through an endoscope, a microscope or a hand-held camera, show one light and one way up of many.
     Hounsfield units mean the same everywhere, and hardly change.
     """
     usual = augmentation_for(model.classes, model.modality)
     if cases < _FEW:
-        usual = replace(usual, move_chance=0.9, turn=max(usual.turn, 0.35), scale=1.4, bend=0.03, light=0.25, gamma=0.5)
+        usual = replace(usual, light=0.25, gamma=0.5)
+        if model.spacing is None:
+            usual = replace(usual, move_chance=0.9, turn=max(usual.turn, 0.35), scale=1.4, bend=0.03)
         if model.spatial_dims == 2 and model.architecture.in_channels == 3:
             usual = replace(usual, turn=math.pi, scale=1.5, light=0.3, colour=0.3)
     if model.intensity.rule == "window":
