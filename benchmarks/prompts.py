@@ -125,15 +125,14 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=16, help="of each folder of pictures")
     parser.add_argument("--clicks", type=int, default=20, choices=range(max(SHOWN), 101), metavar="N", help="at most")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--ours-only", action="store_true", help="without the rivals, which take longest")
+    parser.add_argument("--rivals", nargs="*", choices=sorted(RIVALS), default=sorted(RIVALS), help="the random walker takes longest")
     options = parser.parse_args()
     engine = prompt_engine(threads=options.threads)
     methods: dict[str, Callable[[Object], Answer]] = {
         "ours": lambda case: ours(case, engine),
         "ours, clumsy user": lambda case: ours(case, engine),
     }
-    if not options.ours_only:
-        methods |= {name: lambda case, rival=rival: rival(case.image, case.target) for name, rival in RIVALS.items()}
+    methods |= {name: lambda case, rival=RIVALS[name]: rival(case.image, case.target) for name in options.rivals}
     rows, figure = [], plt.figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for task, cases in objects(options.data, options.objects).items():

@@ -40,7 +40,7 @@ def model_facts(folder: Path, variant: str) -> Model:
     return Model(
         folder=folder,
         name="prompt-2d",
-        version="0.1.0",
+        version="0.2.0",
         title="One object that was pointed at, in a slice or picture",
         modality="any",
         architecture=Architecture(2, CHANNELS, 1, VARIANTS[variant], "instance"),
@@ -133,7 +133,7 @@ def exported(options: Any) -> Model:
             "prompts are simulated",
             "known_failures": [
                 "A single click cannot tell a part from the whole: a box, or a second click, says which is meant.",
-                "Thin vessels are found in pieces.",
+                "Vessels and other thin things take strokes all over them; single clicks find a piece of them.",
                 "Through the slices, an object with a faint end is followed past it; a click, or a box of the slices, says where it ends.",
                 "CT and photographs of skin were never seen; hearts and real heads neither, and are measured above.",
             ],

@@ -118,7 +118,7 @@ def begun(image: Tensor, target: Mask, before: Mask | None, *, several: bool, rn
     """The first round on a crop: words about the object, a neighbour's mask, or labels to be corrected."""
     nothing, none = np.zeros_like(target), Prompts.none(target.shape)
     kind = rng.random()
-    if before is not None and before.any() and (target.sum() < 10 or kind < 2 * FROM_NEIGHBOUR):
+    if before is not None and before.any() and (target.sum() < 10 or kind < 3 * FROM_NEIGHBOUR):
         # Past the object's end there is a neighbour's mask and no object.
         return Turn(image, target, none, before, 0)
     if kind < FROM_NEIGHBOUR:
@@ -133,11 +133,11 @@ def begun(image: Tensor, target: Mask, before: Mask | None, *, several: bool, rn
 
 def _drifted(target: Mask, rng: Rng) -> Mask:
     """`target` as a neighbouring slice or a careless hand might have it: moved, bent, grown or shrunk, a piece missing."""
-    size = len(target)
-    soft = ndimage.gaussian_filter(target.astype(np.float32), rng.uniform(0.5, 2))
+    size, far = len(target), rng.uniform(0.5, 2.5)
+    soft = ndimage.gaussian_filter(target.astype(np.float32), rng.uniform(0.5, 2) * far)
     bend = noise(size, rng, channels=1, cells=(5, 5))[0].numpy()
-    moved = np.roll(soft, tuple(rng.integers(-4, 5, 2)), (0, 1))
-    return np.asarray(moved + rng.uniform(0, 0.35) * bend * (moved > 0.02) > rng.uniform(0.25, 0.7))
+    moved = ndimage.shift(soft, rng.normal(0, 2.5, 2) * far, order=1)
+    return np.asarray(moved + rng.uniform(0, 0.35) * bend * (moved > 0.02) > rng.uniform(0.2, 0.75))
 
 
 def _cropped(scene: Scene, size: int, rng: Rng) -> tuple[Tensor, Mask, Mask | None] | None:

@@ -28,12 +28,10 @@ _BEYOND = 0.02
 """Of a square's edges, that an object may cover which is seen whole."""
 _ZOOM = 1.6
 """From one square to the next smaller one."""
-_LARGER = 0.05
-"""How much sureness a larger square is worth, for each e-fold: a part of an object can have as sharp an outline as the whole."""
 _USUAL, _UNUSUAL = 2.5, 0.1
 """Side of the square that usually shows an object best, in sides of the one around strokes in it; and how much sureness another one
 costs, for each e-fold."""
-_MARGIN = 1.8
+_MARGIN = 1.6
 """Side of the square around an object, in its own extent."""
 _MOVED = 0.1
 """Of a square's side, by which another one's edges may differ and still show the same."""
@@ -93,7 +91,7 @@ class Looker:
         """An object (J, I) of which only prompts are known.
 
         An area says how large the object is. Otherwise it is looked for in the whole slice and in squares that shrink around the prompts,
-        and that answer counts which is surest of its outline; of two that are equally sure the larger one, unless strokes tell the size.
+        and that answer counts which is surest of its outline, at a size that strokes speak for.
         Around wide strokes it is also looked for piece by piece: what is thin cannot be seen in a square that shows all of it.
         """
         shape = (plane.shape[0], plane.shape[1])
@@ -111,8 +109,7 @@ class Looker:
         while True:
             crop = Crop.around(centre, side, shape=shape, spacing=self.spacing, size=SIZE)
             answer = self.look(plane, marks, nothing, crop)
-            sure = _sureness(answer, crop, shape)
-            sure += -_UNUSUAL * abs(math.log(side / (_USUAL * smallest))) if told else _LARGER * math.log(side / largest)
+            sure = _sureness(answer, crop, shape) - told * _UNUSUAL * abs(math.log(side / (_USUAL * smallest)))
             if best is None or sure > surest:
                 best, surest = answer, sure
             if side <= smallest:
