@@ -160,11 +160,12 @@ def main() -> None:
     axes.legend(fontsize="x-small", loc="lower right")
     figure.savefig(ROOT / "benchmarks" / "prompts.png", dpi=100)
     head = ["task", "objects", "who", *(f"Dice, {n}" for n in SHOWN), "clicks to 0.85", "to 0.90", "s a click"]
-    text = f"""`python benchmarks/prompts.py --data DIR`; {machine(options.threads)}
+    command = f"--objects {options.objects} --clicks {options.clicks} --rivals {' '.join(map(repr, options.rivals))}"
+    text = f"""`python benchmarks/prompts.py --data DIR {command}`; {machine(options.threads)}
 
 A robot clicks into the middle of the largest error; "Dice, N" is the mean after N clicks. Where a level was not reached in
-{options.clicks} clicks, {options.clicks + 1} are counted. Seconds are medians of one answer. Of `acdc` and the tumour MRIs nothing was
-trained on.
+{options.clicks} clicks, {options.clicks + 1} are counted. Seconds are medians of one answer. Of `acdc`, the real heads and the tumour
+MRIs nothing was trained on. The brush is told the best radius at each click, which no hand knows.
 
 {table(head, rows)}
 
