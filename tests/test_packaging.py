@@ -138,7 +138,7 @@ def test_the_wheel_holds_nothing_else(contents: dict[str, bytes]) -> None:
         for name in contents
         if not re.fullmatch(
             r"(ultralightunet|napari_ultralight)/(.+\.py|py\.typed)"
-            r"|ultralightunet/shipped(_prompts)?/.+|napari_ultralight/(napari\.yaml|sample_data/[^/]+)|napari_ultralight-[^/]+\.dist-info/.+",
+            r"|ultralightunet/shipped(_prompts)?/.+|ultralightunet/cohort/templates/report\.(html|css|js)|napari_ultralight/(napari\.yaml|sample_data/[^/]+)|napari_ultralight-[^/]+\.dist-info/.+",
             name,
         )
     ]

@@ -36,7 +36,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, byte
 
 
 KINDS = ("plain.tif", "deflated.tif", "imagej.tif", "notes.ome.tif", "lzw.tif", "colour.png", "colour.bmp", "colour.webp", "colour.jpg")
-DAMAGE = st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), max_size=4)
+# No subnormal numbers: the compiled layers of `training/fused`, which other tests load, flush them to zero in the whole process.
+DAMAGE = st.lists(st.tuples(st.floats(0, 0.999, allow_subnormal=False), st.integers(0, 255)), max_size=4)
 
 
 @settings(max_examples=500)
