@@ -31,7 +31,7 @@ def task(dims: int, channels: int = 1, *, modality: str = "image", classes: int 
     [
         (task(2), ["", "prompt-2d"]),
         (task(2, modality="us"), ["", "prompt-2d", "breast-lesion"]),
-        (task(3), ["", "brain-anatomy"]),
+        (task(3), [""]),
     ],
     ids=["pictures", "ultrasound", "volumes"],
 )

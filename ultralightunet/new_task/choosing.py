@@ -22,7 +22,8 @@ SIDES = {2: (96, 128, 192, 256, 352), 3: (48, 64, 96, 128, 160)}
 polyps; the side of a cube with as many voxels as a volume's, the last being what a laptop labels in a few seconds."""
 
 _FEW = 16
-"""With fewer cases each image is normalised by its own statistics: those of a few images would not be those of all to come."""
+"""With fewer cases each picture is normalised by its own statistics: those of a few would not be those of all to come. Not so volumes: a
+small one is seen in use with more margin around it than in training, which changes its own statistics."""
 
 _THICK = 5.0
 """A volume whose slices are more than so many times as thick as its pixels are wide is labelled slice by slice."""
@@ -68,7 +69,7 @@ def chosen_model(found: Fingerprint, dataset: Dataset, wishes: Wishes, folder: P
     if variant not in VARIANTS:
         raise InputError(f"expected a width of {', '.join(VARIANTS)}, found {variant!r}; choose one of them")
     rule = _intensity(found, dataset, wishes)
-    norm = wishes.norm or ("instance" if found.cases < _FEW else "batch")
+    norm = wishes.norm or ("instance" if found.cases < _FEW and dims == 2 else "batch")
     name = wishes.name or folder.resolve().name
     # A softmax even for one class: a class that is added later then changes nothing.
     architecture = Architecture(dims, found.channels, len(classes), wishes.channels or VARIANTS[variant], norm)

@@ -23,9 +23,6 @@ _LOG = logging.getLogger(__name__)
 _LOOKS_AT = 3
 """Channels of the prompt network that hold the picture; the others hold what was said."""
 
-_RICHEST = "brain-anatomy"
-"""Of the shipped networks in 3D the one that tells most regions apart, in images of any contrast."""
-
 
 @dataclass(frozen=True)
 class Start:
@@ -81,8 +78,8 @@ def _first_layers(given: dict[str, Tensor], model: Model) -> dict[str, Tensor]:
 def possible_starts(model: Model, wishes: Wishes) -> tuple[Start, ...]:
     """The starts among which some steps of each are to choose, that from nothing first.
 
-    Pictures: the network that answers prompts, and shipped ones of the same modality. Volumes: `_RICHEST`. More of them would eat up the
-    time that they might save.
+    Pictures: the network that answers prompts, and shipped ones of the same modality. More of them would eat up the time that they might
+    save. Volumes: none, since those of the head models are normalised by their own statistics, see `choosing`.
     """
     return (Start(), *(Start(other) for other in _others(model) if _suits(other, wishes)))
 
@@ -90,7 +87,6 @@ def possible_starts(model: Model, wishes: Wishes) -> tuple[Start, ...]:
 def _others(model: Model) -> Iterator[Model]:
     shipped = [other for other in list_models() if not other.origin and other.spatial_dims == model.spatial_dims]
     if model.spatial_dims == 3:
-        yield from (other for other in shipped if other.name == _RICHEST)
         return
     try:
         yield prompt_model()
