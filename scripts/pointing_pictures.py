@@ -20,7 +20,7 @@ from qtpy.QtTest import QTest
 from scipy import ndimage
 from screenshots import PLUGIN, Tour
 
-from napari_ultralight.layers.conversion import grid_of
+from napari_ultralight.layers.placing import grid_of
 from napari_ultralight.prompt.canvas import PREVIEW, Tool
 from ultralightunet.io import read_labels
 

@@ -11,8 +11,8 @@ from napari.layers import Image
 from qtpy.QtWidgets import QFormLayout, QWidget
 
 from ..layers.active_labels import ActiveLabels
-from ..layers.conversion import OPENED, set_facts
 from ..layers.correction import lies_on
+from ..layers.facts import OPENED, set_facts
 from ..layers.grid import KEY
 from ..parts.wrapped_label import WrappedLabel
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers.conversion import known_grid_of, world_matrix
+from ..layers.placing import known_grid_of, world_matrix
 
 
 def brush_mm(layer: Any, dims: Any) -> float:

@@ -16,7 +16,7 @@ from ultralightunet.corrections.classes import unnamed_classes
 from ultralightunet.errors import InputError
 from ultralightunet.models import LabelClass, Model
 
-from ..layers.conversion import classes_of, show_classes
+from ..layers.facts import classes_of, show_classes
 from ..layers.grid import KEY
 from ..layers.helpers import is_helper
 from ..parts.worker import show_failure

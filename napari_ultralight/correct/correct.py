@@ -15,11 +15,13 @@ from ultralightunet.errors import InputError, UltraLightError
 from ultralightunet.events import Progress
 
 from ..layers.active_labels import ActiveLabels
-from ..layers.conversion import classes_of, known_grid_of
+from ..layers.facts import classes_of
 from ..layers.grid import KEY
+from ..layers.placing import known_grid_of
 from ..layers.target import Change, Step, Target
 from ..parts.fold import Fold
 from ..parts.job import Job
+from ..parts.told import Told
 from ..parts.worker import show_failure
 from . import tools
 from .brush import brush_mm, set_brush
@@ -36,7 +38,7 @@ KEYS = {
 """Shortcuts of the tools."""
 
 
-class Correct(Fold):
+class Correct(Told, Fold):
     """Tools for the labels in use.
 
     Attributes:
@@ -98,16 +100,6 @@ class Correct(Fold):
         """The labels layer that the tools work on, or None."""
         return self._active.layer
 
-    @property
-    def is_running(self) -> bool:
-        """Whether a tool is at work."""
-        return self._job.is_running
-
-    @property
-    def status(self) -> str:
-        """What was done last."""
-        return str(self._status.text())
-
     def use(self, name: str) -> None:
         """Use a tool, by the name of its button; the work is done off the GUI's thread."""
         if self._job.is_running:
@@ -144,11 +136,6 @@ class Correct(Fold):
         """Take the last step again."""
         if self.layer is not None:
             self.layer.redo()
-
-    def say(self, text: str) -> None:
-        """Show a line beneath the tools."""
-        self._status.setText(text)
-        self._status.setVisible(bool(text))
 
     def follow(self) -> None:
         """Show what concerns the layer that is selected now."""

@@ -25,7 +25,7 @@ from ultralightunet.disk import replace_durably
 from ultralightunet.errors import OutputError
 from ultralightunet.home import home
 
-from ..layers.conversion import class_colors, classes_of
+from ..layers.facts import class_colors, classes_of
 from ..layers.grid import KEY, LayerData
 from ..layers.packed import pack, unpack
 

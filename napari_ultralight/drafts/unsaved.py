@@ -18,7 +18,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from ultralightunet.errors import UltraLightError
 from ultralightunet.events import Progress
 
-from ..layers.conversion import SAVED
+from ..layers.facts import SAVED
 from ..layers.grid import KEY
 from ..layers.helpers import is_helper
 from ..layers.packed import digest

@@ -11,7 +11,7 @@ from ultralightunet.io import base_name, read_labels
 from ultralightunet.io.class_names import Meaning
 from ultralightunet.volume import Volume
 
-from ..layers.conversion import OPENED, SAVED, class_colors
+from ..layers.facts import OPENED, SAVED, class_colors
 from ..layers.grid import KEY, Grid, LayerData
 from ..layers.packed import digest
 

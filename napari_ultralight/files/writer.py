@@ -13,7 +13,8 @@ from napari.layers import Image, Labels
 
 from ultralightunet.io import write_labels
 
-from ..layers.conversion import note_saved, segmentation_of
+from ..layers.conversion import segmentation_of
+from ..layers.facts import note_saved
 from ..layers.names import with_suffix
 from ..layers.packed import digest
 from ..layers.viewers import layers_everywhere

@@ -24,6 +24,7 @@ from ..keep.stores import Stores
 from ..parts.ask import ask
 from ..parts.fold import Fold
 from ..parts.job import Job
+from ..parts.told import Told
 from ..parts.worker import show_failure
 from .curve import Curve
 from .other_images import OtherImages
@@ -34,7 +35,7 @@ USE, KEEP = "Use it", "Keep the version before"
 NO_TORCH = "Retraining needs PyTorch, which is not installed here: pip install “napari-ultralight[train]”, then start napari again."
 
 
-class Improve(Fold):
+class Improve(Told, Fold):
     """Retrain, how it goes, and the versions that there are.
 
     Signals: `learned()` when there is a new version or another one is in use.
@@ -96,16 +97,6 @@ class Improve(Fold):
         stores.changed.connect(self.show_model)
         self._show_idle()
 
-    @property
-    def is_running(self) -> bool:
-        """Whether a retraining is under way."""
-        return self._job.is_running
-
-    @property
-    def status(self) -> str:
-        """What was said last."""
-        return str(self._status.text())
-
     def start(self) -> None:
         """Retrain the chosen model on its corrections, in a process of its own."""
         if self._job.is_running:
@@ -142,11 +133,6 @@ class Improve(Fold):
             self._job.stop()
             self.cancel.enabled = False
             self.say("Cancelling…")
-
-    def say(self, text: str) -> None:
-        """Show what goes on, or what came of it."""
-        self._status.setText(text)
-        self._status.setVisible(bool(text))
 
     def show_model(self, *_: Any) -> None:
         """Show the corrections and versions of the chosen model, if anybody looks."""

@@ -19,9 +19,10 @@ from ultralightunet.corrections import Checked
 from ultralightunet.errors import InputError
 
 from ..layers.active_labels import ActiveLabels
-from ..layers.conversion import grid_of, known_grid_of, position, set_facts
 from ..layers.correction import asked_for, asked_in_words, checked_slices
+from ..layers.facts import set_facts
 from ..layers.grid import KEY, Grid
+from ..layers.placing import grid_of, known_grid_of, position
 from ..parts.worker import show_failure
 
 MARKS = "checked"

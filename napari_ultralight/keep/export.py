@@ -17,6 +17,7 @@ from ultralightunet.events import Progress
 from ultralightunet.exports import exporting
 
 from ..parts.job import Job
+from ..parts.told import Told
 from ..parts.worker import show_failure
 
 DICOM_SEG = "dicom-seg"
@@ -31,7 +32,7 @@ FORMATS = (
 )
 
 
-class Export(QWidget):
+class Export(Told, QWidget):
     """A format, a button, and how far it has come.
 
     Attributes:
@@ -80,16 +81,6 @@ class Export(QWidget):
         self._show_source()
         self.say("")
 
-    @property
-    def is_running(self) -> bool:
-        """Whether an export is under way."""
-        return self._job.is_running
-
-    @property
-    def status(self) -> str:
-        """What was said last."""
-        return str(self._status.text())
-
     def export_to(self, folder: Path) -> None:
         """Export into `folder`, or into a new folder in it if it holds something."""
         try:
@@ -112,11 +103,6 @@ class Export(QWidget):
         self._source = folder
         self._source_text.setText(folder.name)
         self._source_text.setToolTip(str(folder))
-
-    def say(self, text: str) -> None:
-        """Show a line beneath the row."""
-        self._status.setText(text)
-        self._status.setVisible(bool(text))
 
     def close_down(self) -> None:
         """Cancel; nothing half-written is left."""

@@ -16,12 +16,13 @@ from ultralightunet.errors import InputError, UltraLightError
 from ultralightunet.models import Model
 
 from ..layers.active_labels import ActiveLabels
-from ..layers.conversion import classes_of, note_saved, show_classes
 from ..layers.correction import Correction
+from ..layers.facts import classes_of, note_saved, show_classes
 from ..layers.grid import KEY
 from ..parts.ask import confirm
 from ..parts.fold import Fold
 from ..parts.job import Job
+from ..parts.told import Told
 from ..parts.worker import in_words_of_the_dock, show_failure
 from .checked import CheckedChoice
 from .export import Export
@@ -37,7 +38,7 @@ _AS_IT_IS = {
 }
 
 
-class Save(Fold):
+class Save(Told, Fold):
     """Save correction, what it changes, and Export.
 
     Signals: `saved(Revision)`.
@@ -71,10 +72,10 @@ class Save(Fold):
         self._looking = Job(self)
         self._looking.returned.connect(self._show_summary)
         self._looking.ended.connect(self._look_again)
-        self._saving = Job(self)
-        self._saving.returned.connect(self._saved)
-        self._saving.failed.connect(self.say)
-        self._saving.ended.connect(self._ended)
+        self._job = Job(self)
+        self._job.returned.connect(self._saved)
+        self._job.failed.connect(self.say)
+        self._job.ended.connect(self._ended)
         self._question = ""
         self.save = PushButton(text="Save correction", tooltip="Keep image, labels and what was predicted in the store (Ctrl+Shift+K).")
         self.save.native.setObjectName("primary")
@@ -106,19 +107,9 @@ class Save(Fold):
         model = self._model()
         return str(made_by).partition("@")[0] or (model.name if model else "")
 
-    @property
-    def is_running(self) -> bool:
-        """Whether a correction is being saved."""
-        return self._saving.is_running
-
-    @property
-    def status(self) -> str:
-        """What was said last."""
-        return str(self._status.text())
-
     def save_correction(self) -> None:
         """Save the labels in use; where one has not seen yet what changes, that is shown first."""
-        if self._saving.is_running:
+        if self._job.is_running:
             return
         if not self.is_open:
             self.expand()
@@ -130,11 +121,6 @@ class Save(Fold):
         """Compare the labels in use with what was predicted, if anybody looks."""
         self._is_stale = True
         self._look_again()
-
-    def say(self, text: str) -> None:
-        """Show a line beneath the button."""
-        self._status.setText(text)
-        self._status.setVisible(bool(text))
 
     def show_model(self) -> None:
         """Follow the choice of a model."""
@@ -167,7 +153,7 @@ class Save(Fold):
             self.say(show_failure(error))
             return
         self._layer = self._active.layer
-        self._saving.start(lambda: saving(correction, checked, to))
+        self._job.start(lambda: saving(correction, checked, to))
         self.say("Saving…")
         self._show_buttons()
 
@@ -236,7 +222,7 @@ class Save(Fold):
             self.summary.show_summary(found)
 
     def _show_buttons(self, *_: Any) -> None:
-        self.save.enabled = self._active.layer is not None and not self._saving.is_running
+        self.save.enabled = self._active.layer is not None and not self._job.is_running
 
     def _lay_out(self) -> None:
         form = QFormLayout()

@@ -19,10 +19,12 @@ from ultralightunet.io import write_labels
 from ultralightunet.volume import Segmentation
 
 from ..layers.active_labels import ActiveLabels
-from ..layers.conversion import attributes_of, note_saved, segmentation_of
+from ..layers.conversion import attributes_of, segmentation_of
+from ..layers.facts import note_saved
 from ..layers.names import proposed_name, with_suffix
 from ..layers.packed import digest
 from ..parts.job import Job
+from ..parts.told import Told
 from ..parts.worker import show_failure
 from ..parts.wrapped_label import WrappedLabel
 
@@ -35,7 +37,7 @@ _FILTERS = (
 )
 
 
-class SaveLabels(QWidget):
+class SaveLabels(Told, QWidget):
     """A button, and what became of it.
 
     Attributes:
@@ -64,16 +66,6 @@ class SaveLabels(QWidget):
         active.chosen.connect(self._chosen)
         self._chosen()
 
-    @property
-    def is_running(self) -> bool:
-        """Whether labels are being written."""
-        return self._job.is_running
-
-    @property
-    def status(self) -> str:
-        """What was said last."""
-        return str(self._status.text())
-
     def save_as(self, path: Path) -> None:
         """Write the labels in use; a name without a suffix that can be written gets that of their image's format."""
         layer = self._active.layer
@@ -92,11 +84,6 @@ class SaveLabels(QWidget):
         self._job.start(lambda: _writing(made, data, target))
         self.say("Writing…")
         self._follow()
-
-    def say(self, text: str) -> None:
-        """Show a line beneath the button."""
-        self._status.setText(text)
-        self._status.setVisible(bool(text))
 
     def _ask(self) -> None:
         layer = self._active.layer

@@ -16,9 +16,11 @@ from ultralightunet.errors import InputError
 from ultralightunet.models import LabelClass, Model
 from ultralightunet.volume import Segmentation
 
-from .conversion import OPENED, Picture, classes_of, world_matrix
+from .conversion import Picture
+from .facts import OPENED, classes_of
 from .grid import KEY, Grid
 from .packed import unpack
+from .placing import world_matrix
 
 
 @dataclass(frozen=True, eq=False)

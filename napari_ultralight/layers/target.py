@@ -16,9 +16,9 @@ from ultralightunet.editing import Edit
 from ultralightunet.errors import InputError
 from ultralightunet.events import Progress
 
-from .conversion import grid_of, position
 from .grid import Grid
 from .packed import Packed
+from .placing import grid_of, position
 
 Change = Callable[[NDArray[Any], Collection[int]], NDArray[Any] | editing.Steps]
 """Labels as they are shown, and the classes to work on: to new labels, or the steps towards them."""

@@ -22,7 +22,7 @@ from ultralightunet.prompting.network import prompt_engine
 from ultralightunet.volume import Segmentation
 
 from ..layers.active_labels import ActiveLabels
-from ..layers.conversion import classes_of
+from ..layers.facts import classes_of
 from ..layers.grid import KEY
 from ..layers.target import Target
 from ..parts.job import Job

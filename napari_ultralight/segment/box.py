@@ -13,8 +13,8 @@ from napari.layers import Shapes
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from ..layers.conversion import position
 from ..layers.grid import KEY, Grid
+from ..layers.placing import position
 
 NAME = "Box to segment"
 

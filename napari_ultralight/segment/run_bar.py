@@ -19,10 +19,11 @@ from ultralightunet.volume import Segmentation
 
 from ..layers.conversion import Picture
 from ..parts.job import Job
+from ..parts.told import Told
 from ..parts.wrapped_label import WrappedLabel
 
 
-class RunBar(QWidget):
+class RunBar(Told, QWidget):
     """Two buttons and a progress bar; runs one segmentation at a time and is ready for the next whatever became of it.
 
     Signals: `requested()` when the user wants to segment; `segmented(Segmentation, Layer)` when that is done.
@@ -68,16 +69,6 @@ class RunBar(QWidget):
         layout.addWidget(self.progress.native)
         layout.addWidget(self._status)
 
-    @property
-    def is_running(self) -> bool:
-        """Whether a segmentation is under way."""
-        return self._job.is_running
-
-    @property
-    def status(self) -> str:
-        """What is said beneath the bar."""
-        return str(self._status.text())
-
     def start(self, picture: Picture, request: Request) -> None:
         """Segment `picture` on another thread; does nothing while another segmentation is under way."""
         if self._job.is_running:
@@ -98,10 +89,6 @@ class RunBar(QWidget):
     def abandon(self) -> None:
         """Cancel when the widget is gone: touches nothing of Qt's."""
         self._job.stop()
-
-    def say(self, text: str) -> None:
-        """Show a line beneath the bar."""
-        self._status.setText(text)
 
     def add(self, text: str) -> None:
         """Say something more."""

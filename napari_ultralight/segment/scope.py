@@ -12,8 +12,9 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from ultralightunet.errors import InputError
 from ultralightunet.models import Model
 
-from ..layers.conversion import Picture, known_grid_of, position
+from ..layers.conversion import Picture
 from ..layers.grid import Grid, Ranges
+from ..layers.placing import known_grid_of, position
 from ..parts.worker import show_failure
 from .box import BoxDrawing
 

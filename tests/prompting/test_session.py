@@ -12,6 +12,9 @@ from ultralightunet.engines import Engine, make_engine
 from ultralightunet.errors import InputError
 from ultralightunet.metrics import dice
 from ultralightunet.prompting import Box, Lasso, Point, PromptSession, Stroke, into_labels
+from ultralightunet.prompting.crop import Crop
+from ultralightunet.prompting.looking import SIZE, Looker
+from ultralightunet.prompting.marks import Marks
 from ultralightunet.prompting.network import prompt_model
 from ultralightunet.volume import Volume
 
@@ -237,6 +240,43 @@ def test_voxels_that_are_no_numbers_are_refused_and_the_labels_stay(session: Ses
 def test_a_constant_image_is_refused(session: Session) -> None:
     with pytest.raises(InputError, match="all grey values are the same"):
         session(Volume(np.full((64, 64), 7), has_spacing=False)).add(Point((30, 30)))
+
+
+def test_an_object_is_found_where_there_is_nothing_to_be_seen_close_by(session: Session) -> None:
+    """A smaller square around the click, or a piece along a stroke, may show one grey value only."""
+    image = np.zeros((160, 160), np.uint8)
+    image[50:110, 50:110] = 200
+    target = image > 0
+    picture = Volume(image, has_spacing=False)
+    assert dice(session(picture).add(Point((80, 80))), target) > 0.85
+    assert dice(session(picture).add(Stroke([(60, 60), (100, 100)])), target) > 0.85
+    textured = np.zeros((256, 256), np.uint8)
+    textured[120:136, 120:136] = np.random.default_rng(0).integers(0, 255, (16, 16))
+    mask = session(Volume(textured, has_spacing=False)).add(Stroke([(20, 20), (235, 235)]))
+    assert mask[20, 20]
+    line = np.zeros((256, 256), bool)
+    line[100:102, 20:230] = True
+    touch = session(Volume((line * 200).astype(np.uint8), has_spacing=False), start=line)
+    assert np.array_equal(touch.add(Point((200, 200), positive=False)), line)
+
+
+def test_an_object_is_followed_as_far_as_slices_without_any_data(session: Session) -> None:
+    image, target = ball((24, 96, 96), (12, 48, 48), 9)
+    padded = image.array.copy()
+    padded[:6] = padded[18:] = 0
+    target[:6] = target[18:] = False
+    assert dice(session(Volume(padded)).add(Point((12, 48, 48))), target) > 0.95
+
+
+def test_every_pixel_between_wide_strokes_is_looked_at(engine: Engine) -> None:
+    looker = Looker(engine, (1.0, 2.0))
+    plane = np.random.default_rng(0).normal(size=(301, 203))
+    everywhere, nothing = np.ones(plane.shape, bool), np.zeros(plane.shape, bool)
+    for start, stop in ((130, 294), (3, 150), (0, 301)):
+        square = Crop(slice(start, stop), slice(7, 91), SIZE, (slice(0, SIZE), slice(0, SIZE)))
+        for count in (2, 3):
+            answer = looker.look_at_pieces(plane, Marks(everywhere, nothing, nothing), square, count)
+            assert (answer.logits > -10).all()
 
 
 def test_a_prompt_outside_leaves_the_labels_as_they_are(session: Session) -> None:

@@ -9,12 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, UltraLightError
+from ..errors import InputError
 from .memory import add_max_memory
 from .progress import write_json
+from .readers import opened, run_agreement, tell
 
 if TYPE_CHECKING:
-    from ..worklist import Handed, ListedCase, ReadersAgreement, Worklist
+    from ..worklist import Handed, ListedCase
 
 _STATES = {"to-do": "to do", "labelled": "labelled", "in-work": "in work", "checked": "checked", "rejected": "rejected"}
 """As they are typed, and as they are said."""
@@ -145,7 +146,7 @@ def run_create(options: argparse.Namespace) -> int:
 
     rules = {"order": options.order, "readers": options.readers, "hash_readers": options.hash_readers, "hours": options.hours}
     worklist, passed_by = create_worklist(options.list, options.input, ratings=options.ratings, match=options.match, **rules)
-    _tell(passed_by)
+    tell(passed_by)
     cases = worklist.cases()
     labelled = sum(bool(case.labels) for case in cases)
     if options.json:
@@ -157,9 +158,9 @@ def run_create(options: argparse.Namespace) -> int:
 
 def run_next(options: argparse.Namespace) -> int:
     """Hand out a case; 0 also if none is left."""
-    worklist = _worklist(options)
+    worklist = opened(options)
     handed = worklist.next(options.reader)
-    _tell(handed.told)
+    tell(handed.told)
     if handed.case is not None:
         _show_handed(handed, handed.case, options)
     elif options.json:
@@ -171,14 +172,14 @@ def run_next(options: argparse.Namespace) -> int:
 
 def run_list(options: argparse.Namespace) -> int:
     """A line for each case, and how many there are of each state."""
-    worklist = _worklist(options)
+    worklist = opened(options)
     cases = worklist.cases()
     for case in cases:
         if options.state in (None, *(typed for typed, said in _STATES.items() if said == case.state)):
             _show(case, options)
     if worklist.damaged:
         lines = ", ".join(map(str, worklist.damaged))
-        _tell([f"expected whole lines in the ledger of {options.list}, found line {lines} damaged; what was said there is not known"])
+        tell([f"expected whole lines in the ledger of {options.list}, found line {lines} damaged; what was said there is not known"])
     if not options.json:
         counts = [(sum(case.state == state for case in cases), state) for state in _STATES.values()]
         sys.stdout.write(", ".join(f"{count} {state}" for count, state in counts if count) + "\n")
@@ -187,13 +188,13 @@ def run_list(options: argparse.Namespace) -> int:
 
 def run_set(options: argparse.Namespace) -> int:
     """Note what was said of a case."""
-    worklist, state, name = _worklist(options), options.state, options.case
+    worklist, state, name = opened(options), options.state, options.case
     wrong = _misfit(options)
     if wrong:
         raise InputError(wrong)
     if state == "in-work":
         handed = worklist.take(name, options.reader)
-        _tell(handed.told)
+        tell(handed.told)
     elif state == "labelled":
         worklist.label(name, options.labels, model=options.model, confidence=options.confidence)
     elif state == "rejected":
@@ -208,71 +209,6 @@ def run_set(options: argparse.Namespace) -> int:
     return 0
 
 
-def run_agreement(options: argparse.Namespace) -> int:
-    """Compare the readers of each case; 1 if that could not be done for any, which does not keep it from the others."""
-    worklist = _worklist(options)
-    cases = [worklist.case(name) for name in options.cases] or [case for case in worklist.cases() if _kept(case) > 1]
-    if not cases:
-        raise InputError(f"expected a case with the labels of two readers in {options.list}, found none; keep them with `set --labels`")
-    failed = False
-    for number, case in enumerate(cases):
-        try:
-            _compare(worklist, case, options, with_head=number == 0)
-        except UltraLightError as error:
-            failed = True
-            _tell([str(error)])
-    return 1 if failed else 0
-
-
-def _compare(worklist: Worklist, case: ListedCase, options: argparse.Namespace, *, with_head: bool) -> None:
-    from ..io import write_labels
-    from ..worklist import agreements, consensus
-    from ..worklist.agreement import kept_labels
-
-    if _kept(case) < 2:
-        raise InputError(f"expected the labels of two readers of {case.name}, found {_kept(case)}; keep them with `set --labels`")
-    for found in agreements(worklist, case.name):
-        _show_agreement(found, options, with_head=with_head)
-    if options.output is None:
-        return
-    suffix = next(reading.labels for reading in case.readings if reading.labels).partition(".")[2]
-    path = options.output / f"{case.name}.{suffix}"
-    if path.exists():
-        # It may be the image itself, or what somebody has corrected.
-        raise InputError(f"expected a new file for the consensus of {case.name}, found {path}; name another folder")
-    kept = kept_labels(worklist, case)
-    write_labels(consensus(list(kept.values()), options.consensus), path)
-    if options.json:
-        write_json(event="consensus", case=case.name, labels=str(path), method=options.consensus, readers=list(kept))
-    else:
-        sys.stdout.write(f"{case.name} -> {path}\n")
-
-
-def _show_agreement(found: ReadersAgreement, options: argparse.Namespace, *, with_head: bool) -> None:
-    if options.json:
-        told = [
-            {"label": a.label, "dice": a.dice, "hausdorff95": a.hausdorff95, "first_volume": a.predicted, "second_volume": a.reference}
-            for a in found.classes
-        ]
-        write_json(event="agreement", case=found.case, first=found.first, second=found.second, classes=told)
-        return
-    if with_head:
-        sys.stdout.write(f"{'case':24s} {'readers':24s} {'class':>5s} {'Dice':>7s} {'HD95':>8s} {'first':>10s} {'second':>10s}\n")
-    readers = f"{found.first}, {found.second}"
-    for entry in found.classes:
-        distance = "-" if entry.hausdorff95 is None else f"{entry.hausdorff95:.2f}"
-        volumes = f"{entry.predicted:10.2f} {entry.reference:10.2f}"
-        sys.stdout.write(f"{found.case:24s} {readers:24s} {entry.label:5d} {entry.dice:7.4f} {distance:>8s} {volumes}\n")
-    if not found.classes:
-        sys.stdout.write(f"{found.case:24s} {readers:24s} both found nothing\n")
-
-
-def _worklist(options: argparse.Namespace) -> Worklist:
-    from ..worklist import Worklist
-
-    return Worklist(options.list, images=getattr(options, "images", None))
-
-
 def _misfit(options: argparse.Namespace) -> str:
     """Why the options do not go together, "" if they do."""
     if options.state is None and not options.note:
@@ -284,10 +220,6 @@ def _misfit(options: argparse.Namespace) -> str:
     if options.labels is not None and options.state not in ("labelled", "checked"):
         return "expected --labels with --state labelled or checked only, found another use; leave them out"
     return ""
-
-
-def _kept(case: ListedCase) -> int:
-    return sum(bool(reading.labels) for reading in case.readings)
 
 
 def _show_handed(handed: Handed, case: ListedCase, options: argparse.Namespace) -> None:
@@ -308,8 +240,3 @@ def _show(case: ListedCase, options: argparse.Namespace) -> None:
     readers = ", ".join(f"{reading.state}: {reading.reader}" for reading in case.readings)
     said = "; ".join(text for text in (readers, case.reason, *case.notes) if text)
     sys.stdout.write(f"{case.state:8s}  {confidence}  {case.name}{f'  ({said})' if said else ''}\n")
-
-
-def _tell(sentences: Any) -> None:
-    for sentence in sentences:
-        sys.stderr.write(f"ultralight: {sentence}\n")

@@ -69,8 +69,10 @@ class Crop:
         """Pixels of the network's grid that show the image, (j, i)."""
         return self.place[0].stop - self.place[0].start, self.place[1].stop - self.place[1].start
 
-    def image(self, plane: Array) -> NDArray[np.float32]:
+    def image(self, plane: Array) -> NDArray[np.float32] | None:
         """A slice (J, I) or (J, I, 3) as the network sees it: (3, size, size) in 0..1, its first and last percentile at the ends.
+
+        None where all grey values are the same: there is nothing to be seen.
 
         Raises:
             InputError: for values that are not numbers.
@@ -81,7 +83,7 @@ class Crop:
         if not np.isfinite((low, high)).all():
             raise InputError("expected grey values that are numbers where you point, found NaN or infinite ones; replace them first")
         if low == high and shown.min() == shown.max():
-            raise InputError("expected an object to be seen where you point, but all grey values are the same there; choose another place")
+            return None
         shown = np.clip((shown - low) / max(1e-6, float(high - low)), 0, 1)
         out = np.zeros((3, self.size, self.size), np.float32)
         out[(slice(None), *self.place)] = shown

@@ -11,6 +11,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from ..engines import Engine
+from ..errors import InputError
 from .crop import CHANNELS, Crop
 from .marks import Marks
 
@@ -37,6 +38,8 @@ _MOVED = 0.1
 """Of a square's side, by which another one's edges may differ and still show the same."""
 _PIECES = (2, 3)
 """Pieces along each axis in which an object is looked for around strokes."""
+_TELLING = 15
+"""Pixels that marks span, from which on they tell the size of an object."""
 _WIDE = 0.45
 """Share of the slice's side that strokes must span for that."""
 _OVERLAP = 1.25
@@ -53,10 +56,17 @@ _PASSES = 3
 
 @dataclass(frozen=True)
 class Answer:
-    """Logits of one window of a slice; the object is where they are above 0."""
+    """Logits of one window of a slice; the object is where they are above 0.
+
+    Attributes:
+        window: where it is in the slice.
+        logits: (J, I) of the window.
+        is_blind: there was nothing to be seen, all grey values are the same, so no object is found.
+    """
 
     window: tuple[slice, slice]
     logits: NDArray[np.float32]
+    is_blind: bool = False
 
     def mask(self, shape: tuple[int, ...]) -> Mask:
         """The object in the whole slice (J, I)."""
@@ -79,8 +89,11 @@ class Looker:
 
     def look(self, plane: Array, marks: Marks, previous: Mask, crop: Crop) -> Answer:
         """One pass: a slice (J, I) or (J, I, 3), with the mask so far (J, I)."""
+        image = crop.image(plane)
+        if image is None:
+            return Answer(crop.window, np.full([r.stop - r.start for r in crop.window], _UNSEEN, np.float32), is_blind=True)
         batch = np.zeros((1, CHANNELS, crop.size, crop.size), np.float32)
-        batch[0, :3] = crop.image(plane)
+        batch[0, :3] = image
         batch[0, 3] = crop.marks(marks.positive)
         batch[0, 4] = crop.marks(marks.negative)
         batch[0, 5] = crop.mask(marks.area)
@@ -93,6 +106,9 @@ class Looker:
         An area says how large the object is. Otherwise it is looked for in the whole slice and in squares that shrink around the prompts,
         and that answer counts which is surest of its outline, at a size that strokes speak for.
         Around wide strokes it is also looked for piece by piece: what is thin cannot be seen in a square that shows all of it.
+
+        Raises:
+            InputError: where all grey values are the same, or are no numbers.
         """
         shape = (plane.shape[0], plane.shape[1])
         nothing = np.zeros(shape, np.bool_)
@@ -103,7 +119,8 @@ class Looker:
         centre, extent = self._extent(marks.positive)
         largest = max(n * s for n, s in zip(shape, self.spacing, strict=True))
         smallest = min(largest, max(_MARGIN * extent, _SMALLEST * min(self.spacing)))
-        told = _MARGIN * extent >= _SMALLEST * min(self.spacing)
+        # In pixels: a click is one of them, however long that is in mm.
+        told = max(along.stop - along.start for along in _span(marks.positive)) >= _TELLING
         best, surest = None, -np.inf
         side = largest
         while True:
@@ -117,10 +134,11 @@ class Looker:
             side = max(smallest, side / _ZOOM)
         if told and smallest >= _WIDE * largest:
             pieced = [
-                self._pieces(plane, marks, Crop.around(centre, smallest, shape=shape, spacing=self.spacing, size=SIZE), n) for n in _PIECES
+                self.look_at_pieces(plane, marks, Crop.around(centre, smallest, shape=shape, spacing=self.spacing, size=SIZE), n)
+                for n in _PIECES
             ]
             closer = max(pieced, key=_stability)
-            if _stability(closer) - _PIECED > surest:
+            if (closer.logits > 0).any() and _stability(closer) - _PIECED > surest:
                 return closer.mask(shape)
         return self._refined(plane, marks, best)
 
@@ -130,15 +148,17 @@ class Looker:
         centre, extent = self._extent(before | marks.inside)
         side = _MARGIN * extent
         thickness = 4 * float(scipy.ndimage.distance_transform_edt(np.pad(before, 1), self.spacing)[1:-1, 1:-1][before].mean())
-        clear = thickness * SIZE / _THIN
-        if clear < side:
-            centre, extent = self._extent(new.any_place)
-            side = max(clear, _MARGIN * extent)
-        side = max(side, _SMALLEST * min(self.spacing))
-        crop = Crop.around(centre, side, shape=shape, spacing=self.spacing, size=SIZE)
-        answer = self.look(plane, marks, before, crop)
+        squares = [(centre, side)]
+        if thickness * SIZE / _THIN < side:
+            near, extent = self._extent(new.any_place)
+            squares.insert(0, (near, max(thickness * SIZE / _THIN, _MARGIN * extent)))
         mask = before.copy()
-        mask[answer.window] = answer.logits > 0
+        for middle, side in squares:
+            crop = Crop.around(middle, max(side, _SMALLEST * min(self.spacing)), shape=shape, spacing=self.spacing, size=SIZE)
+            answer = self.look(plane, marks, before, crop)
+            if not answer.is_blind:
+                mask[answer.window] = answer.logits > 0
+                break
         return mask
 
     def refine(self, plane: Array, marks: Marks | None, previous: Mask, *, passes: int = _PASSES) -> Answer:
@@ -162,10 +182,12 @@ class Looker:
         return answer
 
     def _refined(self, plane: Array, marks: Marks, answer: Answer) -> Mask:
+        if answer.is_blind:
+            raise InputError("expected an object to be seen where you point, but all grey values are the same there; choose another place")
         found = answer.mask((plane.shape[0], plane.shape[1]))
         return self.refine(plane, marks, found).mask(found.shape) if found.any() else found
 
-    def _pieces(self, plane: Array, marks: Marks, square: Crop, count: int) -> Answer:
+    def look_at_pieces(self, plane: Array, marks: Marks, square: Crop, count: int) -> Answer:
         """One answer from `count` x `count` overlapping squares in a larger one, each looked at without the others."""
         shape = (plane.shape[0], plane.shape[1])
         nothing = np.zeros(shape, np.bool_)
@@ -181,6 +203,8 @@ class Looker:
                 if not marks.inside[crop.window].any():
                     continue
                 answer = self.look(plane, marks, nothing, crop)
+                if answer.is_blind:
+                    continue
                 rows, columns = (slice(max(w.start, r.start), min(w.stop, r.stop)) for w, r in zip(crop.window, ranges, strict=True))
                 here = (
                     slice(rows.start - square.rows.start, rows.stop - square.rows.start),
@@ -195,9 +219,15 @@ class Looker:
 
     def _extent(self, mask: Mask) -> tuple[tuple[float, float], float]:
         """The middle of a mask in pixels, and the longer side of the box around it in mm."""
-        ranges = [np.flatnonzero(mask.any(1 - axis)) for axis in (0, 1)]
-        centre = tuple(float(r[0] + r[-1]) / 2 for r in ranges)
-        return centre, max(float(r[-1] - r[0] + 1) * s for r, s in zip(ranges, self.spacing, strict=True))  # type: ignore[return-value]
+        rows, columns = _span(mask)
+        centre = ((rows.start + rows.stop - 1) / 2, (columns.start + columns.stop - 1) / 2)
+        return centre, max((along.stop - along.start) * step for along, step in zip((rows, columns), self.spacing, strict=True))
+
+
+def _span(mask: Mask) -> tuple[slice, slice]:
+    """The rows and columns that a mask (J, I) lies in."""
+    rows, columns = (np.flatnonzero(mask.any(1 - axis)) for axis in (0, 1))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _sureness(answer: Answer, crop: Crop, shape: tuple[int, int]) -> float:
@@ -223,9 +253,9 @@ def _stability(answer: Answer) -> float:
 
 
 def _middles(along: slice, side: float, count: int) -> list[float]:
-    """Of `count` pieces of a side in pixels, evenly spread over a range."""
+    """Of `count` pieces of a side in pixels, evenly spread over a range; a pixel's own middle is a whole number."""
     half = min(side, along.stop - along.start) / 2
-    return [float(m) for m in np.linspace(along.start + half, along.stop - half, count)]
+    return [float(m) - 0.5 for m in np.linspace(along.start + half, along.stop - half, count)]
 
 
 def _alike(one: Crop, other: Crop) -> bool:

@@ -17,9 +17,10 @@ from ..home import home
 from ..inference.plausibility import doubts_after, doubts_before
 from ..inference.request import Box
 from ..inference.session import Request, Session
-from ..models import LabelClass, Model, images_seen, install_model, list_models, load_model, set_current, versions
+from ..models import LabelClass, images_seen, install_model, list_models, load_model, set_current, versions
 from ..volume import Segmentation
 from .arrays import read_array, read_volume
+from .facts import class_facts, model_facts
 from .pointing import Pointing
 
 if TYPE_CHECKING:
@@ -82,12 +83,12 @@ class Tasks:
         yield Progress("Listing models", 0, 1)
         found = list_models()
         current = {name: load_model(name).id for name in {model.name for model in found}}
-        return {"models": [{**_model_facts(model), "is_current": current[model.name] == model.id} for model in found], "home": str(home())}
+        return {"models": [{**model_facts(model), "is_current": current[model.name] == model.id} for model in found], "home": str(home())}
 
     def install(self, *, folder: str) -> Work:
         """Copy a model folder to the user's models."""
         yield Progress("Installing", 0, 1)
-        return _model_facts(install_model(Path(folder)))
+        return model_facts(install_model(Path(folder)))
 
     def doubts(
         self,
@@ -123,7 +124,7 @@ class Tasks:
         np.save(labels, segmentation.labels)
         return {
             "model": segmentation.model,
-            "classes": [_class_facts(entry) for entry in segmentation.classes],
+            "classes": [class_facts(entry) for entry in segmentation.classes],
             "facts": dict(segmentation.facts),
             "volumes_ml": segmentation.volumes_ml(),
             "doubts": list(doubts_after(segmentation, request.model, box=request.box)),
@@ -155,7 +156,7 @@ class Tasks:
             "names": store.names(),
             "holdout": count["holdout"],
             "newer": store.newer,
-            "classes": [_class_facts(entry) for entry in store.classes],
+            "classes": [class_facts(entry) for entry in store.classes],
             "versions": [
                 {
                     "id": version.model.id,
@@ -255,7 +256,7 @@ class Tasks:
             "is_flat": is_flat,
             "has_prediction": said is not None,
             "model": revision.model,
-            "classes": [_class_facts(entry) for entry in revision.classes],
+            "classes": [class_facts(entry) for entry in revision.classes],
         }
 
     def export(self, *, store: str, folder: str, format: str, dicom_source: str | None = None) -> Work:
@@ -282,32 +283,3 @@ class Tasks:
 
 def _box(ranges: Sequence[Sequence[int]] | None) -> Box | None:
     return None if ranges is None else tuple((start, stop) for start, stop in ranges)
-
-
-def _model_facts(model: Model) -> Facts:
-    return {
-        "id": model.id,
-        "name": model.name,
-        "version": model.version,
-        "title": model.title,
-        "modality": model.modality,
-        "spatial_dims": model.spatial_dims,
-        "channels": model.architecture.in_channels,
-        "classes": [_class_facts(entry) for entry in model.classes],
-        "licence": model.licence,
-        "intended_use": model.intended_use,
-        "parent": model.parent,
-        "folder": str(model.folder),
-    }
-
-
-def _class_facts(entry: LabelClass) -> Facts:
-    from ..exports.terminology import terminology
-
-    return {
-        "index": entry.index,
-        "name": entry.name,
-        "color": list(entry.color),
-        "snomed": entry.snomed,
-        "terminology": terminology(entry) if entry.index else "",
-    }
